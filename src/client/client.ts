@@ -5,6 +5,12 @@ export interface ObjectRef {
   name: string;
 }
 
+export interface GetOptions {
+  subresource?: string;
+  metadataOnly?: boolean;
+  signal?: AbortSignal;
+}
+
 export interface ListOptions {
   /** All namespaces where absent. */
   namespace?: string;
@@ -14,6 +20,9 @@ export interface ListOptions {
   continue?: string;
   resourceVersion?: string;
   resourceVersionMatch?: 'Exact' | 'NotOlderThan';
+  /** Asks for PartialObjectMetadata: the objects come with apiVersion, kind and metadata alone. */
+  metadataOnly?: boolean;
+  signal?: AbortSignal;
 }
 
 export interface ObjectList<T> {
@@ -29,6 +38,7 @@ export interface WatchOptions {
   allowWatchBookmarks?: boolean;
   sendInitialEvents?: boolean;
   timeoutSeconds?: number;
+  metadataOnly?: boolean;
   signal: AbortSignal;
 }
 
@@ -58,11 +68,7 @@ export interface DeleteOptions {
  * rejects with ApiError (errors.ts) where the server answers with a Status.
  */
 export interface Client {
-  get<T extends KubeObject>(
-    resource: ResourceInfo<T>,
-    ref: ObjectRef,
-    options?: { subresource?: string; signal?: AbortSignal },
-  ): Promise<T>;
+  get<T extends KubeObject>(resource: ResourceInfo<T>, ref: ObjectRef, options?: GetOptions): Promise<T>;
   list<T extends KubeObject>(resource: ResourceInfo<T>, options?: ListOptions): Promise<ObjectList<T>>;
   /** `subresource` posts to '/<name>/<subresource>' of the object's own name, e.g. a Binding to pods/web/binding. */
   create<T extends KubeObject>(resource: ResourceInfo<T>, object: T, options?: WriteOptions): Promise<T>;

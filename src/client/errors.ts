@@ -44,3 +44,10 @@ export class UnreachableError extends SlipwayError {
     });
   }
 }
+
+/** A connection broke, or an answer stayed out, after a request was sent: whether the server acted is unknown. */
+export class ConnectionLostError extends SlipwayError {
+  constructor(server: string, what: string, cause?: unknown) {
+    super('E_API_CONNECTION_LOST', `${server}: ${what}`, { cause });
+  }
+}

@@ -1,0 +1,103 @@
+import http2 from 'node:http2';
+import type { ClientHttp2Stream, IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
+import type { Clock } from '../base/clock.ts';
+import type { Connection } from './connection.ts';
+import { ConnectionLostError } from './errors.ts';
+
+export interface ExchangeOptions {
+  headers: OutgoingHttpHeaders;
+  body?: Buffer;
+  /** For the response's headers, and for each further piece of a body that is read whole. */
+  timeoutMs: number;
+  clock: Clock;
+  signal?: AbortSignal;
+}
+
+export interface Answer {
+  status: number;
+  headers: IncomingHttpHeaders;
+  stream: ClientHttp2Stream;
+}
+
+/**
+ * A request that failed without an answer. `processed` is false where the server certainly did nothing with
+ * it, so that any method may be sent again.
+ */
+export class ExchangeFailure extends Error {
+  readonly processed: boolean;
+
+  constructor(cause: Error, processed: boolean) {
+    super(cause.message, { cause });
+    this.processed = processed;
+  }
+}
+
+/** Sends one request and waits for the response's headers; the caller reads the stream. */
+export function exchange(connection: Connection, options: ExchangeOptions): Promise<Answer> {
+  const { headers, body, signal, clock, timeoutMs } = options;
+  signal?.throwIfAborted();
+  let stream: ClientHttp2Stream;
+  try {
+    stream = connection.request(headers, body === undefined);
+  } catch (error) {
+    // The session closed between the choice and the request: nothing was sent.
+    throw new ExchangeFailure(error as Error, false);
+  }
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const cancel = (reason: Error): void => {
+    reject(reason);
+    stream.close(http2.constants.NGHTTP2_CANCEL);
+  };
+  const onAbort = (): void => cancel(signal?.reason as Error);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  const timer = clock.after(timeoutMs, () => {
+    const what = `no answer to ${String(headers[':method'])} ${String(headers[':path'])} in ${timeoutMs} ms`;
+    cancel(new ExchangeFailure(new ConnectionLostError(connection.server, what), true));
+  });
+  let lost: Error | undefined;
+  stream.on('error', (error) => (lost = error));
+  stream.once('close', () => {
+    signal?.removeEventListener('abort', onAbort);
+    const refused = stream.rstCode === http2.constants.NGHTTP2_REFUSED_STREAM;
+    const cause = new ConnectionLostError(
+      connection.server,
+      lost?.message ?? 'the connection was lost',
+      lost,
+    );
+    reject(new ExchangeFailure(cause, !refused));
+  });
+  stream.once('response', (answer) => resolve({ status: answer[':status'] ?? 0, headers: answer, stream }));
+  if (body !== undefined) stream.end(body);
+  return promise.finally(() => timer.cancel());
+}
+
+/** The whole body; rejects with ExchangeFailure when the stream ends early or falls silent. */
+export async function readBody(
+  connection: Connection,
+  answer: Answer,
+  options: ExchangeOptions,
+): Promise<Buffer> {
+  const { stream } = answer;
+  const silent = (): void => {
+    stream.destroy(
+      new ConnectionLostError(connection.server, `the answer stopped for ${options.timeoutMs} ms`),
+    );
+  };
+  let timer = options.clock.after(options.timeoutMs, silent);
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of stream) {
+      connection.heard();
+      timer.cancel();
+      timer = options.clock.after(options.timeoutMs, silent);
+      chunks.push(chunk as Buffer);
+    }
+    if (stream.rstCode !== 0) throw new ConnectionLostError(connection.server, 'the answer was cut off');
+  } catch (error) {
+    if (options.signal?.aborted) throw options.signal.reason;
+    throw new ExchangeFailure(error as Error, true);
+  } finally {
+    timer.cancel();
+  }
+  return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+}
