@@ -100,7 +100,7 @@ function parse(path: string): ConfigFile {
   }
   try {
     const config = load(text);
-    if (typeof config === 'object' && config !== null) return config as ConfigFile;
+    if (typeof config === 'object' && config !== null) return config;
   } catch (cause) {
     throw bad(path, 'is not YAML', cause);
   }

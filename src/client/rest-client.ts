@@ -1,6 +1,4 @@
-import type { OutgoingHttpHeaders } from 'node:http2';
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { resourcePath } from '../api/resource.ts';
+import { apiVersionOf, resourcePath } from '../api/resource.ts';
 import type { KubeObject, ResourceInfo } from '../api/resource.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Clock } from '../base/clock.ts';
@@ -22,10 +20,12 @@ import type { Connection } from './connection.ts';
 import type { Credentials, CredentialsProvider } from './credentials.ts';
 import { ApiError, ConnectionLostError } from './errors.ts';
 import type { StatusLike } from './errors.ts';
-import { exchange, ExchangeFailure, readBody } from './exchange.ts';
-import type { Answer, ExchangeOptions } from './exchange.ts';
+import { readBody } from './exchange.ts';
+import type { Answer } from './exchange.ts';
 import { listQuery, watchQuery, withQuery, writeQuery } from './queries.ts';
 import { ServerPool } from './server-pool.ts';
+import { JSON_TYPE, Transport } from './transport.ts';
+import type { Call } from './transport.ts';
 import { LineSplitter } from './watch-stream.ts';
 
 export interface RestClientOptions {
@@ -45,18 +45,8 @@ export interface RestClientOptions {
   log?: Logger;
 }
 
-interface Call {
-  method: string;
-  path: string;
-  body?: unknown;
-  contentType?: string;
-  accept?: string;
-  signal?: AbortSignal;
-}
-
 /** How often a request is sent again, whatever the reasons; client-go's number. */
 const MAX_RETRIES = 10;
-const JSON_TYPE = 'application/json';
 const METADATA = 'g=meta.k8s.io;v=v1,application/json';
 const PATCH_TYPES: Record<PatchType, string> = {
   json: 'application/json-patch+json',
@@ -68,15 +58,11 @@ const PATCH_TYPES: Record<PatchType, string> = {
 /** The client that talks HTTP/2 to one of several API servers. */
 export class RestClient implements Client {
   readonly #pool: ServerPool;
-  readonly #clock: Clock;
-  readonly #timeoutMs: number;
-  readonly #userAgent: string;
+  readonly #transport: Transport;
 
   constructor(options: RestClientOptions) {
     const { credentials } = options;
-    this.#clock = options.clock ?? systemClock;
-    this.#timeoutMs = options.requestTimeoutMs ?? 60_000;
-    this.#userAgent = options.userAgent ?? 'slipway';
+    const clock = options.clock ?? systemClock;
     this.#pool = new ServerPool({
       servers: options.servers,
       serverName: options.serverName,
@@ -85,8 +71,14 @@ export class RestClient implements Client {
       connectTimeoutMs: options.connectTimeoutMs ?? 3_000,
       pingIntervalMs: options.pingIntervalMs ?? 5_000,
       pingTimeoutMs: options.pingTimeoutMs ?? 3_000,
-      clock: this.#clock,
+      clock,
       log: options.log ?? silentLogger,
+    });
+    const timeoutMs = options.requestTimeoutMs ?? 60_000;
+    this.#transport = new Transport(this.#pool, {
+      clock,
+      timeoutMs,
+      userAgent: options.userAgent ?? 'slipway',
     });
   }
 
@@ -105,6 +97,12 @@ export class RestClient implements Client {
     const accept = options.metadataOnly ? as : JSON_TYPE;
     const list = await this.#json<ObjectList<T>>({ method: 'GET', path, accept, signal: options.signal });
     list.items ??= [];
+    // Items of a list come without their type; whoever refers to one needs it.
+    if (!options.metadataOnly)
+      for (const item of list.items) {
+        item.apiVersion ??= apiVersionOf(resource);
+        item.kind ??= resource.kind;
+      }
     return list;
   }
 
@@ -176,7 +174,7 @@ export class RestClient implements Client {
     if (options.signal.aborted) return;
     try {
       const call: Call = { method: 'GET', path, accept, signal: options.signal };
-      const { connection, answer } = await this.#send(call);
+      const { connection, answer } = await this.#transport.send(call);
       if (answer.status !== 200) await this.#reject(connection, answer, call);
       yield* events<T>(connection, answer);
     } catch (error) {
@@ -185,7 +183,7 @@ export class RestClient implements Client {
   }
 
   async request(method: string, path: string, body?: unknown): Promise<{ status: number; body: Buffer }> {
-    const { answer, bytes } = await this.#whole({ method, path, body });
+    const { answer, bytes } = await this.#transport.whole({ method, path, body });
     return { status: answer.status, body: bytes };
   }
 
@@ -194,71 +192,14 @@ export class RestClient implements Client {
   }
 
   async #json<R>(call: Call): Promise<R> {
-    const { answer, bytes } = await this.#whole(call);
+    const { answer, bytes } = await this.#transport.whole(call);
     if (answer.status >= 200 && answer.status < 300) return JSON.parse(bytes.toString('utf8')) as R;
     throw new ApiError(statusOf(answer.status, bytes));
   }
 
   async #reject(connection: Connection, answer: Answer, call: Call): Promise<never> {
-    const bytes = await readBody(connection, answer, this.#options(call));
+    const bytes = await readBody(connection, answer, this.#transport.options(call));
     throw new ApiError(statusOf(answer.status, bytes));
-  }
-
-  /** The answer with its whole body; a GET whose body breaks off is sent again. */
-  async #whole(call: Call): Promise<{ answer: Answer; bytes: Buffer }> {
-    for (let retry = 0; ; retry++) {
-      const { connection, answer } = await this.#send(call);
-      try {
-        return { answer, bytes: await readBody(connection, answer, this.#options(call)) };
-      } catch (error) {
-        if (!(error instanceof ExchangeFailure)) throw error;
-        this.#pool.failed(connection, error);
-        if (call.method !== 'GET' || retry >= 2) throw lostOf(error);
-      }
-    }
-  }
-
-  /**
-   * Sends until a server answers. What the server certainly did not act on (no connection, a refused
-   * stream, 429) is sent again whatever its method; a lost connection is tried again for GET alone, as
-   * another method may have been carried out.
-   */
-  async #send(call: Call): Promise<{ connection: Connection; answer: Answer }> {
-    for (let retry = 0; ; retry++) {
-      const connection = await this.#pool.acquire(call.signal);
-      try {
-        const answer = await exchange(connection, this.#options(call));
-        const waitMs = retry < MAX_RETRIES ? retryAfterMs(answer) : undefined;
-        if (waitMs === undefined) return { connection, answer };
-        answer.stream.resume();
-        if (answer.status === 503) this.#pool.failed(connection, 'it answers 503');
-        await this.#clock.sleep(waitMs, call.signal);
-      } catch (error) {
-        if (!(error instanceof ExchangeFailure)) throw error;
-        this.#pool.failed(connection, error);
-        if (retry >= MAX_RETRIES || (error.processed && (call.method !== 'GET' || retry >= 2)))
-          throw lostOf(error);
-        await nextTurn();
-      }
-    }
-  }
-
-  #options(call: Call): ExchangeOptions {
-    const { token } = this.#pool.credentials;
-    const headers: OutgoingHttpHeaders = {
-      ':method': call.method,
-      ':path': call.path,
-      accept: call.accept ?? JSON_TYPE,
-      'user-agent': this.#userAgent,
-    };
-    if (token) headers['authorization'] = `Bearer ${token}`;
-    let body: Buffer | undefined;
-    if (call.body !== undefined) {
-      body = Buffer.from(JSON.stringify(call.body));
-      headers['content-type'] = call.contentType ?? JSON_TYPE;
-      headers['content-length'] = body.length;
-    }
-    return { headers, body, timeoutMs: this.#timeoutMs, clock: this.#clock, signal: call.signal };
   }
 }
 
@@ -300,13 +241,6 @@ function deleteBody(options: DeleteOptions): object {
   };
 }
 
-/** Mirrors client-go rest/with_retry.go: 429 and 5xx with a Retry-After in seconds. */
-function retryAfterMs(answer: Answer): number | undefined {
-  if (answer.status !== 429 && answer.status < 500) return undefined;
-  const seconds = Number(answer.headers['retry-after']);
-  return Number.isInteger(seconds) && seconds >= 0 ? seconds * 1000 : undefined;
-}
-
 /** The server's Status; one is made up for answers that carry none (a proxy's, a plain text). */
 function statusOf(code: number, bytes: Buffer): StatusLike {
   const text = bytes.toString('utf8');
@@ -328,8 +262,4 @@ function statusOf(code: number, bytes: Buffer): StatusLike {
   };
   const message = text.trim().slice(0, 1024) || `the server answered ${code}`;
   return { kind: 'Status', status: 'Failure', code, reason: reasons[code] ?? 'Unknown', message };
-}
-
-function lostOf(failure: ExchangeFailure): unknown {
-  return failure.cause ?? failure;
 }
