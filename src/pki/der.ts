@@ -10,7 +10,7 @@ const bytesOf = (node: Node): Buffer =>
   typeof node.value === 'string' ? Buffer.from(node.value, 'latin1') : encode(node).subarray(0);
 
 const universal = (type: types.Type, constructed: boolean, value: string | Node[]): Node =>
-  asn1.create(asn1.Class.UNIVERSAL, type, constructed, value as string);
+  asn1.create(asn1.Class.UNIVERSAL, type, constructed, value);
 
 export const sequence = (...items: Node[]): Node => universal(asn1.Type.SEQUENCE, true, items);
 export const set = (...items: Node[]): Node => universal(asn1.Type.SET, true, items);
@@ -36,7 +36,9 @@ export function integer(magnitude: Uint8Array): Node {
 /** `[tag]` of the context class: constructed around nodes, or primitive around bytes. */
 export function context(tag: number, content: Node[] | Uint8Array): Node {
   const value = Array.isArray(content) ? content : bytesToForge(content);
-  return asn1.create(asn1.Class.CONTEXT_SPECIFIC, tag as types.Type, Array.isArray(content), value as string);
+  // A context tag is a bare number, which forge's types call a universal one.
+  // oxlint-disable-next-line typescript/no-unsafe-enum-assignment
+  return asn1.create(asn1.Class.CONTEXT_SPECIFIC, tag, Array.isArray(content), value);
 }
 
 /** UTCTime until 2049, GeneralizedTime from 2050 on, as RFC 5280 wants it. Whole seconds. */
@@ -82,6 +84,6 @@ export const readBits = (node: Node): Buffer => content(node).subarray(1);
 /** Any of the string types (UTF8, Printable, IA5 …) as text. */
 export const readText = (node: Node): string => content(node).toString('utf8');
 export const isContext = (node: Node, tag: number): boolean =>
-  node.tagClass === asn1.Class.CONTEXT_SPECIFIC && Number(node.type) === tag;
+  node.tagClass === asn1.Class.CONTEXT_SPECIFIC && (node.type as number) === tag;
 export const isBoolean = (node: Node): boolean =>
   node.tagClass === asn1.Class.UNIVERSAL && node.type === asn1.Type.BOOLEAN;
