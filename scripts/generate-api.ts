@@ -2,12 +2,16 @@
  * Writes src/api/gen/ from the Go modules that define the Kubernetes API: names, numbers, types, keys and
  * defaults, no comments and no code. Needs Go (`go mod download`); its output is committed, so users do not.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { MODULES } from './generate-api/config.ts';
+import { emitCriSchema, emitCriTypes } from './generate-api/emit-cri.ts';
 import { emitResources } from './generate-api/emit-resources.ts';
+import { emitSchema, emitSchemaIndex } from './generate-api/emit-schemas.ts';
 import { emitTypes } from './generate-api/emit-types.ts';
 import { buildModel } from './generate-api/model.ts';
-import type { Module } from './generate-api/modules.ts';
+import { locateModule, type Module } from './generate-api/modules.ts';
+import { parseProto } from './generate-api/proto.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -22,6 +26,15 @@ function write(path: string, modules: readonly Module[], body: string): void {
 const packages = buildModel();
 for (const pkg of packages) {
   write(`src/api/gen/types/${pkg.config.key}.ts`, [pkg.module], emitTypes(pkg, packages));
+  write(`src/api/gen/schemas/${pkg.config.key}.ts`, [pkg.module], emitSchema(pkg));
 }
+const keys = packages.map((pkg) => pkg.config.key);
+
 const modules = [...new Map(packages.map((pkg) => [pkg.module.path, pkg.module])).values()];
+write('src/api/gen/schemas.ts', modules, emitSchemaIndex(keys));
 write('src/api/gen/resources.ts', modules, emitResources(packages));
+
+const cri = locateModule('k8s.io/cri-api', MODULES['k8s.io/cri-api']!);
+const criFile = parseProto(readFileSync(join(cri.dir, 'pkg/apis/runtime/v1/api.proto'), 'utf8'));
+write('src/kubelet/cri/gen/types.ts', [cri], emitCriTypes(criFile));
+write('src/kubelet/cri/gen/schema.ts', [cri], emitCriSchema(criFile));

@@ -36,12 +36,15 @@ export function emitResources(packages: readonly PackageModel[]): string {
   }
   const keys = [...new Set(entries.map((entry) => entry.key))].toSorted();
   const imports = keys.map((key) => `import type * as ${alias(key)} from './types/${key}.ts';`);
-  const list = entries.map((entry) => `  ${entry.constant},`).join('\n');
+  const list = entries
+    .filter((entry) => !entry.key.startsWith('metrics-'))
+    .map((entry) => `  ${entry.constant},`)
+    .join('\n');
   return `import type { ResourceInfo } from '../resource.ts';
 ${imports.join('\n')}
 
 ${entries.map((entry) => entry.text).join('\n')}
-/** Every resource that is served by default, and those of metrics.k8s.io. */
+/** Every resource that is served by default. */
 export const ALL_RESOURCES: readonly ResourceInfo[] = [
 ${list}
 ];

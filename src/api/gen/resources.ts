@@ -590,7 +590,7 @@ export const PODS_METRICS: ResourceInfo<metricsV1beta1.PodMetrics> = {
   namespaced: true,
 };
 
-/** Every resource that is served by default, and those of metrics.k8s.io. */
+/** Every resource that is served by default. */
 export const ALL_RESOURCES: readonly ResourceInfo[] = [
   BINDINGS,
   COMPONENTSTATUSES,
@@ -660,6 +660,4 @@ export const ALL_RESOURCES: readonly ResourceInfo[] = [
   VOLUMEATTRIBUTESCLASSES,
   CUSTOMRESOURCEDEFINITIONS,
   APISERVICES,
-  NODES_METRICS,
-  PODS_METRICS,
 ];
