@@ -15,28 +15,24 @@ export interface KubeconfigOptions {
 const base64 = (text: string): string => Buffer.from(text, 'utf8').toString('base64');
 const quote = (text: string): string => JSON.stringify(text);
 
+/** The cluster extension in which our clients look for further servers; src/client/kubeconfig.ts reads it. */
+const SERVERS_EXTENSION = 'slipway.dev/servers';
+
 /**
- * A kubeconfig that carries its certificates inside. The first server is the current context; each further one
- * is a cluster and context of its own, which kubectl ignores and our clients fail over to.
+ * A kubeconfig that carries its certificates inside. kubectl talks to the first server; our own clients fail
+ * over to the others, which an extension lists.
  */
 export function renderKubeconfig(options: KubeconfigOptions): string {
-  const { credential, user } = options;
-  const names = options.servers.map((_, index) =>
-    index === 0 ? options.clusterName : `${options.clusterName}-${index + 1}`,
-  );
-  const clusters = options.servers.flatMap((server, index) => [
-    `- name: ${quote(names[index] ?? '')}`,
-    '  cluster:',
-    `    server: ${quote(server)}`,
-    `    certificate-authority-data: ${base64(options.caPem)}`,
-  ]);
-  const context = (name: string): string => `${user}@${name}`;
-  const contexts = names.flatMap((name) => [
-    `- name: ${quote(context(name))}`,
-    '  context:',
-    `    cluster: ${quote(name)}`,
-    `    user: ${quote(user)}`,
-  ]);
+  const { clusterName, credential, servers, user } = options;
+  const context = `${user}@${clusterName}`;
+  const others =
+    servers.length === 1
+      ? []
+      : [
+          '    extensions:',
+          `    - name: ${SERVERS_EXTENSION}`,
+          `      extension: ${JSON.stringify({ servers })}`,
+        ];
   const secret =
     'token' in credential
       ? [`    token: ${quote(credential.token)}`]
@@ -48,10 +44,17 @@ export function renderKubeconfig(options: KubeconfigOptions): string {
     'apiVersion: v1',
     'kind: Config',
     'clusters:',
-    ...clusters,
+    `- name: ${quote(clusterName)}`,
+    '  cluster:',
+    `    server: ${quote(servers[0])}`,
+    `    certificate-authority-data: ${base64(options.caPem)}`,
+    ...others,
     'contexts:',
-    ...contexts,
-    `current-context: ${quote(context(names[0] ?? ''))}`,
+    `- name: ${quote(context)}`,
+    '  context:',
+    `    cluster: ${quote(clusterName)}`,
+    `    user: ${quote(user)}`,
+    `current-context: ${quote(context)}`,
     'users:',
     `- name: ${quote(user)}`,
     '  user:',

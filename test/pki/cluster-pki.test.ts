@@ -16,6 +16,7 @@ import {
 } from '../../src/pki/issue.ts';
 import { generateKeyPair, isEncryptedKey } from '../../src/pki/keys.ts';
 import { renderKubeconfig } from '../../src/pki/kubeconfig.ts';
+import { SERVERS_EXTENSION } from '../../src/client/kubeconfig.ts';
 import { parseCertificate } from '../../src/pki/parse.ts';
 
 const options: ClusterPkiOptions = {
@@ -171,17 +172,19 @@ test('a kubeconfig reads back as what went in', (t) => {
     clusters: [
       {
         name: 'prod',
-        cluster: { server: 'https://10.0.0.1:6443', 'certificate-authority-data': encode('CA') },
-      },
-      {
-        name: 'prod-2',
-        cluster: { server: 'https://10.0.0.2:6443', 'certificate-authority-data': encode('CA') },
+        cluster: {
+          server: 'https://10.0.0.1:6443',
+          'certificate-authority-data': encode('CA'),
+          extensions: [
+            {
+              name: SERVERS_EXTENSION,
+              extension: { servers: ['https://10.0.0.1:6443', 'https://10.0.0.2:6443'] },
+            },
+          ],
+        },
       },
     ],
-    contexts: [
-      { name: 'kubernetes-admin@prod', context: { cluster: 'prod', user: 'kubernetes-admin' } },
-      { name: 'kubernetes-admin@prod-2', context: { cluster: 'prod-2', user: 'kubernetes-admin' } },
-    ],
+    contexts: [{ name: 'kubernetes-admin@prod', context: { cluster: 'prod', user: 'kubernetes-admin' } }],
     'current-context': 'kubernetes-admin@prod',
     users: [
       {
