@@ -1,11 +1,21 @@
 import { spawn } from 'node:child_process';
 import { SlipwayError } from '../../src/base/errors.ts';
 
+/**
+ * The system's tools come first: npm puts node_modules/.bin before them, and a package there has an `nft` of its
+ * own that traces files. Start Node with process.execPath, not by name.
+ */
+export function systemEnvironment(): NodeJS.ProcessEnv {
+  const system = '/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin';
+  return { ...process.env, PATH: `${system}:${process.env['PATH'] ?? ''}` };
+}
+
 export interface CommandOptions {
   /** Written to standard input, which is /dev/null otherwise. */
   input?: string | Buffer;
   /** The command is killed after this long. Default 60 s: nothing in the lab may hang. */
   timeoutMs?: number;
+  /** The whole environment. Default: this process's, with the system's tools first on PATH. */
   env?: NodeJS.ProcessEnv;
   cwd?: string;
 }
@@ -35,13 +45,13 @@ export function tryRun(
   args: readonly string[],
   options: CommandOptions = {},
 ): Promise<CommandResult> {
-  const { input, timeoutMs = 60_000, env, cwd } = options;
+  const { input, timeoutMs = 60_000, env = systemEnvironment(), cwd } = options;
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
       timeout: timeoutMs,
       killSignal: 'SIGKILL',
-      ...(env ? { env } : {}),
+      env,
       ...(cwd ? { cwd } : {}),
     });
     const stdout: Buffer[] = [];

@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SlipwayError } from '../../src/base/errors.ts';
 import { labGroups } from './cgroups.ts';
-import { run, tryRun, type CommandOptions, type CommandResult } from './command.ts';
+import { run, systemEnvironment, tryRun, type CommandOptions, type CommandResult } from './command.ts';
 import { baseSystem, labSkipReason, prepareMachine } from './machine.ts';
 import { identify, isAlive } from './processes.ts';
 import { LabServer } from './server.ts';
@@ -129,7 +129,7 @@ export class Lab {
 
   /** Starts a long-running child (slipway up, kubectl) with the lab's network as its own. */
   fabricSpawn(command: readonly string[], options: SpawnOptions = {}): ChildProcess {
-    return spawn('nsenter', this.#inFabric(command), options);
+    return spawn('nsenter', this.#inFabric(command), { env: systemEnvironment(), ...options });
   }
 
   /** Cuts the traffic between two servers, both ways; both still reach everyone else. */

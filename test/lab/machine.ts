@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createHash } from 'node:crypto';
-import { run } from './command.ts';
+import { run, systemEnvironment } from './command.ts';
 
 /** What the lab runs on the machine, and the Debian package that brings it. */
 const TOOLS: Readonly<Record<string, string>> = {
@@ -71,7 +71,7 @@ async function prepare(): Promise<void> {
     ),
   ];
   if (missing.length > 0) {
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+    const env = { ...systemEnvironment(), DEBIAN_FRONTEND: 'noninteractive' };
     const lock = ['-o', 'DPkg::Lock::Timeout=300'];
     await run('apt-get', [...lock, 'update', '-q'], { timeoutMs: 300_000, env });
     await run('apt-get', [...lock, 'install', '-q', '-y', '--no-install-recommends', ...missing], {
