@@ -71,10 +71,27 @@ export class Connection {
     return this.#streams < this.#maxStreams;
   }
 
-  request(headers: OutgoingHttpHeaders, endStream: boolean): ClientHttp2Stream {
-    const stream = this.#session.request(headers, { endStream });
+  /** Keeps a place for one stream; false when there is none. `request` uses it up, `release` gives it back. */
+  reserve(): boolean {
+    if (!this.usable || !this.hasRoom) return false;
     this.#streams++;
-    stream.once('close', () => this.#streams--);
+    return true;
+  }
+
+  release(): void {
+    this.#streams--;
+  }
+
+  /** Opens a stream in a place that was reserved. */
+  request(headers: OutgoingHttpHeaders, endStream: boolean): ClientHttp2Stream {
+    let stream: ClientHttp2Stream;
+    try {
+      stream = this.#session.request(headers, { endStream });
+    } catch (error) {
+      this.release();
+      throw error;
+    }
+    stream.once('close', () => this.release());
     stream.on('response', () => (this.#heard = true));
     return stream;
   }

@@ -32,16 +32,19 @@ export class ExchangeFailure extends Error {
   }
 }
 
-/** Sends one request and waits for the response's headers; the caller reads the stream. */
+/** Sends one request and waits for the response's headers; the caller reads the stream. The place is reserved. */
 export function exchange(connection: Connection, options: ExchangeOptions): Promise<Answer> {
   const { headers, body, signal, clock, timeoutMs } = options;
-  signal?.throwIfAborted();
+  if (signal?.aborted) {
+    connection.release();
+    return Promise.reject(signal.reason as Error);
+  }
   let stream: ClientHttp2Stream;
   try {
     stream = connection.request(headers, body === undefined);
   } catch (error) {
     // The session closed between the choice and the request: nothing was sent.
-    throw new ExchangeFailure(error as Error, false);
+    return Promise.reject(new ExchangeFailure(error as Error, false));
   }
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   const cancel = (reason: Error): void => {

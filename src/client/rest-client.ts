@@ -45,8 +45,6 @@ export interface RestClientOptions {
   log?: Logger;
 }
 
-/** How often a request is sent again, whatever the reasons; client-go's number. */
-const MAX_RETRIES = 10;
 const METADATA = 'g=meta.k8s.io;v=v1,application/json';
 const PATCH_TYPES: Record<PatchType, string> = {
   json: 'application/json-patch+json',

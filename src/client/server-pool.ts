@@ -47,16 +47,20 @@ export class ServerPool {
     return this.#credentials;
   }
 
-  /** A connection with room for a stream; rejects with UnreachableError when no server can be reached. */
+  /** A connection with a place reserved for one stream; rejects with UnreachableError when no server can be reached. */
   async acquire(signal?: AbortSignal): Promise<Connection> {
     this.#refreshCredentials();
     let cause: unknown;
     for (const server of this.#candidates()) {
       signal?.throwIfAborted();
       try {
-        const connection = await abortable(this.#connect(server), signal);
-        this.#current = this.#options.servers.indexOf(server);
-        return connection;
+        for (;;) {
+          const connection = await abortable(this.#connect(server), signal);
+          // Others who waited for the same connection may have taken its last place.
+          if (!connection.reserve()) continue;
+          this.#current = this.#options.servers.indexOf(server);
+          return connection;
+        }
       } catch (error) {
         if (signal?.aborted) throw error;
         cause = error;
