@@ -20,7 +20,9 @@ interface Named {
 
 /** Objects of several fact files by `namespace/name`; upstream writes an absent list as null. */
 function facts(...files: string[]): Map<string, Named> {
-  const items = files.flatMap((file) => (parse(readFileSync(resolve(FACTS, file), 'utf8')) as { items: Named[] }).items);
+  const items = files.flatMap(
+    (file) => (parse(readFileSync(resolve(FACTS, file), 'utf8')) as { items: Named[] }).items,
+  );
   return byName(items);
 }
 
