@@ -1,0 +1,69 @@
+import type { KubeObject, ResourceInfo } from '../api/resource.ts';
+import type { DeleteOptions } from './client.ts';
+import { cloneJson } from './memory-tables.ts';
+import { parseFieldSelector, parseLabelSelector } from './selectors.ts';
+
+/** A scheduled pod is given time to stop; everything else goes at once. */
+export function graceOf(resource: ResourceInfo, object: KubeObject, options: DeleteOptions): number {
+  if (resource.resource !== 'pods') return 0;
+  const pod = object as {
+    spec?: { nodeName?: string; terminationGracePeriodSeconds?: number };
+    status?: { phase?: string };
+  };
+  if (!pod.spec?.nodeName || pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') return 0;
+  return options.gracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30;
+}
+
+type Parts = KubeObject & { spec?: unknown; status?: unknown };
+
+/** What a write to the object or to one of its subresources may change. */
+export function mergeParts<T extends KubeObject>(old: T, sent: T, subresource: string | undefined): T {
+  const [before, after] = [old as Parts, sent as Parts];
+  if (subresource === 'status' || subresource === 'approval') {
+    const next: Parts = { ...cloneJson(before) };
+    if (after.status === undefined) delete next.status;
+    else next.status = after.status;
+    return next as T;
+  }
+  const next: Parts = { ...after };
+  if (before.status === undefined) delete next.status;
+  else next.status = before.status;
+  const {
+    uid,
+    creationTimestamp,
+    deletionTimestamp,
+    deletionGracePeriodSeconds,
+    generation,
+    resourceVersion,
+  } = before.metadata ?? {};
+  const kept = {
+    uid,
+    creationTimestamp,
+    deletionTimestamp,
+    deletionGracePeriodSeconds,
+    generation,
+    resourceVersion,
+  };
+  const known = Object.fromEntries(Object.entries(kept).filter(([, value]) => value !== undefined));
+  next.metadata = { ...after.metadata, ...known };
+  if (generation !== undefined && JSON.stringify(before.spec) !== JSON.stringify(next.spec))
+    next.metadata.generation = generation + 1;
+  return next as T;
+}
+
+export function filterOf(options: {
+  namespace?: string;
+  labelSelector?: string;
+  fieldSelector?: string;
+}): (object: KubeObject) => boolean {
+  const labels = parseLabelSelector(options.labelSelector ?? '');
+  const fields = parseFieldSelector(options.fieldSelector ?? '');
+  return (object) =>
+    (options.namespace === undefined || object.metadata?.namespace === options.namespace) &&
+    labels(object.metadata?.labels) &&
+    fields(object);
+}
+
+export function metadataOf<T extends KubeObject>(object: T): T {
+  return { apiVersion: 'meta.k8s.io/v1', kind: 'PartialObjectMetadata', metadata: object.metadata } as T;
+}
