@@ -1,0 +1,74 @@
+import { isObject } from '../objects.ts';
+import { schemaForMessage, type MessageSchema, type ScalarKind } from '../schema.ts';
+import { readMessage } from './decode.ts';
+import { writeMessage } from './encode.ts';
+import { ProtobufError } from './errors.ts';
+import type { Reader } from './reader.ts';
+import { delimited } from './scalars.ts';
+import type { Writer } from './writer.ts';
+
+type UnionKind = 'schemaOrArray' | 'schemaOrBool' | 'schemaOrStrings';
+
+/** Whether the kind is one of apiextensions' JSONSchemaPropsOr…: one JSON value, two fields on the wire. */
+export function isSchemaUnion(kind: ScalarKind): kind is UnionKind {
+  return kind === 'schemaOrArray' || kind === 'schemaOrBool' || kind === 'schemaOrStrings';
+}
+
+function props(): MessageSchema {
+  const schema = schemaForMessage('apiextensions-v1', 'JSONSchemaProps');
+  if (!schema) throw new Error('the schema tables have no JSONSchemaProps');
+  return schema;
+}
+
+export function writeSchemaUnion(writer: Writer, kind: UnionKind, value: unknown): void {
+  delimited(writer, () => {
+    if (kind === 'schemaOrBool') {
+      if (isObject(value)) writeProps(writer, value, 0x12);
+      // Allows is true wherever there is a schema.
+      writer.byte(value === false || value === undefined ? 0 : 1);
+      writer.byte(0x08);
+      return;
+    }
+    if (Array.isArray(value)) {
+      for (let index = value.length - 1; index >= 0; index--) {
+        if (kind === 'schemaOrArray') {
+          writeProps(writer, value[index], 0x12);
+        } else {
+          writer.string(String(value[index]));
+          writer.byte(0x12);
+        }
+      }
+    } else if (isObject(value)) {
+      writeProps(writer, value, 0x0a);
+    }
+  });
+}
+
+function writeProps(writer: Writer, value: unknown, tag: number): void {
+  if (!isObject(value)) throw new ProtobufError('an object is needed');
+  delimited(writer, () => writeMessage(writer, props(), value));
+  writer.byte(tag);
+}
+
+export function readSchemaUnion(reader: Reader, kind: UnionKind, depth: number): unknown {
+  const end = reader.limit();
+  let allows: boolean | undefined;
+  let schema: unknown;
+  const list: unknown[] = [];
+  while (reader.position < end) {
+    const tag = reader.uint32();
+    if (kind === 'schemaOrBool' && tag === 0x08) {
+      allows = reader.int64() !== 0;
+    } else if (kind === 'schemaOrStrings' && tag === 0x12) {
+      list.push(reader.string());
+    } else if (tag === 0x0a || tag === 0x12) {
+      const found = readMessage(reader, reader.limit(), props(), depth + 1);
+      if (kind === 'schemaOrArray' && tag === 0x12) list.push(found);
+      else schema = found;
+    } else {
+      reader.skip(tag & 7);
+    }
+  }
+  if (schema !== undefined) return schema;
+  return kind === 'schemaOrBool' ? (allows ?? false) : list;
+}

@@ -1,0 +1,165 @@
+import { SlipwayError } from '../base/errors.ts';
+
+/** The text is no time or duration. Messages are those of Go's time package. */
+export class TimeError extends SlipwayError {
+  constructor(message: string) {
+    super('E_TIME', message, { hint: "write RFC 3339: '2006-01-02T15:04:05Z'" });
+  }
+}
+
+/** A point in time: whole seconds since the epoch, and nanoseconds from there. */
+export interface Instant {
+  readonly seconds: number;
+  readonly nanos: number;
+}
+
+/** What Go's zero time is in seconds: 0001-01-01T00:00:00Z. It stands for "no time". */
+export const ZERO_TIME_SECONDS = -62_135_596_800;
+
+const LAYOUT = '2006-01-02T15:04:05Z07:00';
+const MICRO_LAYOUT = '2006-01-02T15:04:05.000000Z07:00';
+const FORM = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(Z|[+-]\d\d:\d\d)$/;
+
+/** Reads RFC 3339, with any number of decimals and any offset. Throws TimeError. */
+export function parseTime(text: string, layout: string = LAYOUT): Instant {
+  const match = FORM.exec(text);
+  if (!match) throw new TimeError(parseFailure(text, layout));
+  const [, year, month, day, hour, minute, second, fraction, zone = 'Z'] = match;
+  const [y, mo, d, h, mi, s] = [year, month, day, hour, minute, second].map(Number) as number[];
+  const field = outOfRange(y!, mo!, d!, h!, mi!, s!);
+  if (field !== undefined) throw new TimeError(`parsing time ${quote(text)}: ${field} out of range`);
+  const date = new Date(0);
+  date.setUTCFullYear(y!, mo! - 1, d);
+  date.setUTCHours(h!, mi, s);
+  const offset = zone === 'Z' ? 0 : offsetSeconds(zone);
+  const nanos = fraction === undefined ? 0 : Number(fraction.slice(0, 9).padEnd(9, '0'));
+  return { seconds: date.getTime() / 1000 - offset, nanos };
+}
+
+function offsetSeconds(zone: string): number {
+  const minutes = Number(zone.slice(1, 3)) * 60 + Number(zone.slice(4, 6));
+  return (zone.startsWith('-') ? -1 : 1) * minutes * 60;
+}
+
+function outOfRange(y: number, mo: number, d: number, h: number, mi: number, s: number): string | undefined {
+  if (mo < 1 || mo > 12) return 'month';
+  const isLeap = (y % 4 === 0 && y % 100 !== 0) || y % 400 === 0;
+  const days = [31, isLeap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][mo - 1]!;
+  if (d < 1 || d > days) return 'day';
+  if (h > 23) return 'hour';
+  if (mi > 59) return 'minute';
+  return s > 59 ? 'second' : undefined;
+}
+
+const quote = (text: string): string => JSON.stringify(text);
+
+/** Names the first element of the layout that the text does not have, as Go does. */
+function parseFailure(text: string, layout: string): string {
+  const elements: Array<[RegExp, string]> = [
+    [/^\d{4}/, '2006'],
+    [/^-/, '-'],
+    [/^\d\d/, '01'],
+    [/^-/, '-'],
+    [/^\d\d/, '02'],
+    [/^T/, 'T'],
+    [/^\d\d/, '15'],
+    [/^:/, ':'],
+    [/^\d\d/, '04'],
+    [/^:/, ':'],
+    [/^\d\d(?:[.,]\d+)?/, '05'],
+    [/^(?:Z|[+-]\d\d:\d\d)/, 'Z07:00'],
+  ];
+  let rest = text;
+  for (const [form, element] of elements) {
+    const match = form.exec(rest);
+    if (!match)
+      return `parsing time ${quote(text)} as ${quote(layout)}: cannot parse ${quote(rest)} as ${quote(element)}`;
+    rest = rest.slice(match[0].length);
+  }
+  return `parsing time ${quote(text)}: extra text: ${quote(rest)}`;
+}
+
+/** '2006-01-02T15:04:05Z'. */
+export function formatTime(seconds: number): string {
+  const text = new Date(seconds * 1000).toISOString();
+  return `${text.slice(0, -5)}Z`;
+}
+
+/** '2006-01-02T15:04:05.000000Z'; nanoseconds below a microsecond are cut. */
+export function formatMicroTime({ seconds, nanos }: Instant): string {
+  const micros = String(Math.trunc(nanos / 1000)).padStart(6, '0');
+  return `${formatTime(seconds).slice(0, -1)}.${micros}Z`;
+}
+
+const CANONICAL = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\dZ$/;
+
+/** A time as upstream writes it after reading: UTC, whole seconds; undefined for the zero time. */
+export function canonicalTime(text: string): string | undefined {
+  if (CANONICAL.test(text) && text[3] !== '1') return text;
+  const { seconds } = parseTime(text);
+  return seconds === ZERO_TIME_SECONDS ? undefined : formatTime(seconds);
+}
+
+/** The same in microseconds. */
+export function canonicalMicroTime(text: string): string | undefined {
+  const instant = parseTime(text, MICRO_LAYOUT);
+  return instant.seconds === ZERO_TIME_SECONDS && instant.nanos === 0 ? undefined : formatMicroTime(instant);
+}
+
+const UNITS: ReadonlyMap<string, bigint> = new Map([
+  ['ns', 1n],
+  ['us', 1000n],
+  ['µs', 1000n],
+  ['μs', 1000n],
+  ['ms', 1_000_000n],
+  ['s', 1_000_000_000n],
+  ['m', 60_000_000_000n],
+  ['h', 3_600_000_000_000n],
+]);
+
+/** Reads a duration as Go writes it ('1h30m', '250ms') into nanoseconds. Throws TimeError. */
+export function parseDuration(text: string): bigint {
+  const body = text.replace(/^[+-]/, '');
+  if (body === '0') return 0n;
+  if (!/^(?:(?:\d+\.?\d*|\.\d+)[a-zµμ]+)+$/.test(body)) {
+    const missing = /^[\d.]*\d[\d.]*$/.test(body);
+    throw new TimeError(`time: ${missing ? 'missing unit in' : 'invalid'} duration ${quote(text)}`);
+  }
+  let total = 0n;
+  for (const [, number = '', unit = ''] of body.matchAll(/([\d.]+)([a-zµμ]+)/g)) {
+    const scale = UNITS.get(unit);
+    if (scale === undefined)
+      throw new TimeError(`time: unknown unit ${quote(unit)} in duration ${quote(text)}`);
+    const [whole = '', fraction = ''] = number.split('.');
+    total += BigInt(whole || '0') * scale;
+    if (fraction !== '') total += (BigInt(fraction) * scale) / 10n ** BigInt(fraction.length);
+  }
+  return text.startsWith('-') ? -total : total;
+}
+
+/** Writes nanoseconds as Go's Duration.String does: '1m30s', '1.5s', '0s'. */
+export function formatDuration(nanos: bigint): string {
+  if (nanos === 0n) return '0s';
+  const sign = nanos < 0n ? '-' : '';
+  const value = nanos < 0n ? -nanos : nanos;
+  if (value < 1_000_000_000n) {
+    const [unit, scale] =
+      value < 1000n ? ['ns', 1n] : value < 1_000_000n ? ['µs', 1000n] : ['ms', 1_000_000n];
+    return `${sign}${decimal(value, scale as bigint)}${unit as string}`;
+  }
+  const hours = value / 3_600_000_000_000n;
+  const minutes = (value / 60_000_000_000n) % 60n;
+  const seconds = decimal(value % 60_000_000_000n, 1_000_000_000n);
+  if (hours > 0n) return `${sign}${hours}h${minutes}m${seconds}s`;
+  return minutes > 0n ? `${sign}${minutes}m${seconds}s` : `${sign}${seconds}s`;
+}
+
+function decimal(value: bigint, scale: bigint): string {
+  const whole = value / scale;
+  const rest = value % scale;
+  if (rest === 0n) return String(whole);
+  const digits = String(rest)
+    .padStart(String(scale).length - 1, '0')
+    .replace(/0+$/, '');
+  return `${whole}.${digits}`;
+}
