@@ -137,8 +137,7 @@ export function canonicalQuantity(text: string): string {
 
 /** Whether upstream keeps the text as it was given: the fast path of ParseQuantity. */
 function isKept({ whole, fraction, format, exponent }: Parts): boolean {
-  const digits = whole + fraction;
-  if (digits === '') return false;
+  const digits = (whole || '0') + fraction;
   if (format === 'BinarySI') {
     const precision = 15 - whole.length - Math.trunc((exponent * 3) / 10) - 1;
     return fraction === '' && precision >= 0 && exponent % 10 === 0 && Number(digits) % 8 !== 0;

@@ -25,7 +25,7 @@ export function parseTime(text: string, layout: string = LAYOUT): Instant {
   const match = FORM.exec(text);
   if (!match) throw new TimeError(parseFailure(text, layout));
   const [, year, month, day, hour, minute, second, fraction, zone = 'Z'] = match;
-  const [y, mo, d, h, mi, s] = [year, month, day, hour, minute, second].map(Number) as number[];
+  const [y, mo, d, h, mi, s] = [year, month, day, hour, minute, second].map(Number);
   const field = outOfRange(y!, mo!, d!, h!, mi!, s!);
   if (field !== undefined) throw new TimeError(`parsing time ${quote(text)}: ${field} out of range`);
   const date = new Date(0);
@@ -55,6 +55,13 @@ const quote = (text: string): string => JSON.stringify(text);
 
 /** Names the first element of the layout that the text does not have, as Go does. */
 function parseFailure(text: string, layout: string): string {
+  const seconds: Array<[RegExp, string]> =
+    layout === MICRO_LAYOUT
+      ? [
+          [/^\d\d/, '05'],
+          [/^[.,]\d{6}/, '.000000'],
+        ]
+      : [[/^\d\d(?:[.,]\d+)?/, '05']];
   const elements: Array<[RegExp, string]> = [
     [/^\d{4}/, '2006'],
     [/^-/, '-'],
@@ -66,14 +73,15 @@ function parseFailure(text: string, layout: string): string {
     [/^:/, ':'],
     [/^\d\d/, '04'],
     [/^:/, ':'],
-    [/^\d\d(?:[.,]\d+)?/, '05'],
+    ...seconds,
     [/^(?:Z|[+-]\d\d:\d\d)/, 'Z07:00'],
   ];
   let rest = text;
   for (const [form, element] of elements) {
     const match = form.exec(rest);
-    if (!match)
+    if (!match) {
       return `parsing time ${quote(text)} as ${quote(layout)}: cannot parse ${quote(rest)} as ${quote(element)}`;
+    }
     rest = rest.slice(match[0].length);
   }
   return `parsing time ${quote(text)}: extra text: ${quote(rest)}`;
@@ -100,8 +108,9 @@ export function canonicalTime(text: string): string | undefined {
   return seconds === ZERO_TIME_SECONDS ? undefined : formatTime(seconds);
 }
 
-/** The same in microseconds. */
+/** The same in microseconds; Go reads a MicroTime only with exactly six decimals. */
 export function canonicalMicroTime(text: string): string | undefined {
+  if (!/[.,]\d{6}(?:Z|[+-]\d\d:\d\d)$/.test(text)) throw new TimeError(parseFailure(text, MICRO_LAYOUT));
   const instant = parseTime(text, MICRO_LAYOUT);
   return instant.seconds === ZERO_TIME_SECONDS && instant.nanos === 0 ? undefined : formatMicroTime(instant);
 }
@@ -143,9 +152,10 @@ export function formatDuration(nanos: bigint): string {
   const sign = nanos < 0n ? '-' : '';
   const value = nanos < 0n ? -nanos : nanos;
   if (value < 1_000_000_000n) {
-    const [unit, scale] =
-      value < 1000n ? ['ns', 1n] : value < 1_000_000n ? ['µs', 1000n] : ['ms', 1_000_000n];
-    return `${sign}${decimal(value, scale as bigint)}${unit as string}`;
+    if (value < 1000n) return `${sign}${value}ns`;
+    return value < 1_000_000n
+      ? `${sign}${decimal(value, 1000n)}µs`
+      : `${sign}${decimal(value, 1_000_000n)}ms`;
   }
   const hours = value / 3_600_000_000_000n;
   const minutes = (value / 60_000_000_000n) % 60n;

@@ -161,6 +161,6 @@ function readValue(reader: Reader, schema: Schema, depth: number): unknown {
   if (schema.kind === 'message') return readMessage(reader, nested(reader), schema, depth + 1);
   if (schema.kind === 'list') return readWrapped(reader, schema.items, depth + 1);
   if (schema.kind === 'map') throw new ProtobufError('a map inside a list or map is not on the wire');
-  if (isSchemaUnion(schema.kind)) return readSchemaUnion(reader, schema.kind, depth);
+  if (isSchemaUnion(schema.kind)) return readSchemaUnion(reader, schema.kind, depth, readMessage);
   return readScalar(reader, schema.kind);
 }

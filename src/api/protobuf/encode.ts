@@ -77,7 +77,7 @@ function writeValue(writer: Writer, schema: Schema, item: unknown): void {
   } else if (schema.kind === 'map') {
     throw new ProtobufError('a map inside a list or map is not on the wire');
   } else if (isSchemaUnion(schema.kind)) {
-    writeSchemaUnion(writer, schema.kind, item);
+    writeSchemaUnion(writer, schema.kind, item, writeMessage);
   } else {
     writeScalar(writer, schema.kind, item ?? undefined);
   }

@@ -1,11 +1,13 @@
-import { isObject } from '../objects.ts';
+import { isObject, type JsonObject } from '../objects.ts';
 import { schemaForMessage, type MessageSchema, type ScalarKind } from '../schema.ts';
-import { readMessage } from './decode.ts';
-import { writeMessage } from './encode.ts';
 import { ProtobufError } from './errors.ts';
 import type { Reader } from './reader.ts';
 import { delimited } from './scalars.ts';
 import type { Writer } from './writer.ts';
+
+/** The codec's own functions, given in so that the modules do not need each other. */
+type WriteMessage = (writer: Writer, schema: MessageSchema, value: JsonObject) => void;
+type ReadMessage = (reader: Reader, end: number, schema: MessageSchema, depth: number) => JsonObject;
 
 type UnionKind = 'schemaOrArray' | 'schemaOrBool' | 'schemaOrStrings';
 
@@ -20,10 +22,15 @@ function props(): MessageSchema {
   return schema;
 }
 
-export function writeSchemaUnion(writer: Writer, kind: UnionKind, value: unknown): void {
+export function writeSchemaUnion(writer: Writer, kind: UnionKind, value: unknown, write: WriteMessage): void {
+  const writeProps = (item: unknown, tag: number): void => {
+    if (!isObject(item)) throw new ProtobufError('an object is needed');
+    delimited(writer, () => write(writer, props(), item));
+    writer.byte(tag);
+  };
   delimited(writer, () => {
     if (kind === 'schemaOrBool') {
-      if (isObject(value)) writeProps(writer, value, 0x12);
+      if (isObject(value)) writeProps(value, 0x12);
       // Allows is true wherever there is a schema.
       writer.byte(value === false || value === undefined ? 0 : 1);
       writer.byte(0x08);
@@ -32,25 +39,19 @@ export function writeSchemaUnion(writer: Writer, kind: UnionKind, value: unknown
     if (Array.isArray(value)) {
       for (let index = value.length - 1; index >= 0; index--) {
         if (kind === 'schemaOrArray') {
-          writeProps(writer, value[index], 0x12);
+          writeProps(value[index], 0x12);
         } else {
           writer.string(String(value[index]));
           writer.byte(0x12);
         }
       }
     } else if (isObject(value)) {
-      writeProps(writer, value, 0x0a);
+      writeProps(value, 0x0a);
     }
   });
 }
 
-function writeProps(writer: Writer, value: unknown, tag: number): void {
-  if (!isObject(value)) throw new ProtobufError('an object is needed');
-  delimited(writer, () => writeMessage(writer, props(), value));
-  writer.byte(tag);
-}
-
-export function readSchemaUnion(reader: Reader, kind: UnionKind, depth: number): unknown {
+export function readSchemaUnion(reader: Reader, kind: UnionKind, depth: number, read: ReadMessage): unknown {
   const end = reader.limit();
   let allows: boolean | undefined;
   let schema: unknown;
@@ -62,7 +63,7 @@ export function readSchemaUnion(reader: Reader, kind: UnionKind, depth: number):
     } else if (kind === 'schemaOrStrings' && tag === 0x12) {
       list.push(reader.string());
     } else if (tag === 0x0a || tag === 0x12) {
-      const found = readMessage(reader, reader.limit(), props(), depth + 1);
+      const found = read(reader, reader.limit(), props(), depth + 1);
       if (kind === 'schemaOrArray' && tag === 0x12) list.push(found);
       else schema = found;
     } else {
