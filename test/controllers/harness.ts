@@ -3,7 +3,11 @@ import { silentLogger } from '../../src/base/log.ts';
 import { InformerFactory } from '../../src/client/informer-factory.ts';
 import { MemoryClient } from '../../src/client/memory-client.ts';
 import type { RecordedWrite } from '../../src/client/memory-client.ts';
-import type { ControllerContext, Loop } from '../../src/controllers/shared/controller.ts';
+import type {
+  ControllerContext,
+  ControllerDefinition,
+  Loop,
+} from '../../src/controllers/shared/controller.ts';
 import { createClock } from '../helpers/fake-clock.ts';
 import type { FakeClock } from '../helpers/fake-clock.ts';
 
@@ -22,7 +26,7 @@ export interface Harness {
 
 /** Runs a controller on the fake client and a clock that stands still. */
 export function harness(
-  start: (context: ControllerContext) => Loop[],
+  start: ((context: ControllerContext) => Loop[]) | ControllerDefinition,
   objects: ReadonlyArray<[ResourceInfo, KubeObject]> = [],
 ): Harness {
   const clock = createClock();
@@ -30,9 +34,10 @@ export function harness(
   const informers = new InformerFactory(client, clock, silentLogger);
   const context: ControllerContext = { client, informers, clock, log: silentLogger };
   const stop = new AbortController();
-  const running = [...start(context), (signal: AbortSignal) => informers.run(signal)].map((loop) =>
-    loop(stop.signal),
-  );
+  const running = [
+    ...(typeof start === 'function' ? start(context) : start.start(context)),
+    (signal: AbortSignal) => informers.run(signal),
+  ].map((loop) => loop(stop.signal));
   const writes = (): RecordedWrite[] =>
     client.writes.splice(0).filter(({ resource }) => resource !== 'events');
   return {

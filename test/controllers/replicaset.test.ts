@@ -50,7 +50,7 @@ const pod = (
 });
 const start = (...objects: Array<ReplicaSet | Pod>): Harness =>
   harness(
-    replicaSetController.start,
+    replicaSetController,
     objects.map((object) => [object.kind === 'Pod' ? PODS : REPLICASETS, object]),
   );
 const status = async (h: Harness) => (await h.client.get(REPLICASETS, { namespace: 'x', name: 'rs' })).status;
@@ -201,7 +201,7 @@ test('a ReplicationController does the same with its map of labels', async (t) =
     metadata: { name: 'rc', namespace: 'x' },
     spec: { replicas: 2, selector: { app: 'a' }, template },
   };
-  const h = harness(replicationControllerController.start, [[REPLICATIONCONTROLLERS, rc]]);
+  const h = harness(replicationControllerController, [[REPLICATIONCONTROLLERS, rc]]);
   await h.settle();
   t.is((await h.client.list(PODS)).items.length, 2);
   t.is((await h.client.get(REPLICATIONCONTROLLERS, { namespace: 'x', name: 'rc' })).status?.replicas, 2);

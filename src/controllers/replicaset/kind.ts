@@ -18,13 +18,13 @@ export interface ReplicaKind {
 export const REPLICASET_KIND: ReplicaKind = {
   controllerName: 'replicaset',
   component: 'replicaset-controller',
-  resource: REPLICASETS as ResourceInfo<ReplicaOwner>,
+  resource: REPLICASETS,
   selectorOf: (owner) => (owner as ReplicaSet).spec?.selector,
 };
 
 export const REPLICATIONCONTROLLER_KIND: ReplicaKind = {
   controllerName: 'replicationcontroller',
   component: 'replication-controller',
-  resource: REPLICATIONCONTROLLERS as ResourceInfo<ReplicaOwner>,
+  resource: REPLICATIONCONTROLLERS,
   selectorOf: (owner) => ({ matchLabels: (owner as ReplicationController).spec?.selector ?? {} }),
 };

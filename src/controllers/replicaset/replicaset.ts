@@ -236,7 +236,7 @@ class ReplicaController {
       nowMs: clock.now(),
     });
     if (sameStatus(owner.status, status)) return;
-    await client.update(this.#kind.resource, { ...owner, status } as ReplicaOwner, { subresource: 'status' });
+    await client.update(this.#kind.resource, { ...owner, status }, { subresource: 'status' });
   }
 
   #wakeForAvailability(key: string, owner: ReplicaOwner, active: readonly Pod[]): void {

@@ -41,7 +41,7 @@ export function replicaStatus(input: StatusInput): ReplicaSetStatus {
 }
 
 function conditionsOf({ owner, active, nowMs }: StatusInput, failure: unknown): ReplicaSetCondition[] {
-  const old = (owner.status?.conditions ?? []) as ReplicaSetCondition[];
+  const old = owner.status?.conditions ?? [];
   const failed = old.some(({ type }) => type === 'ReplicaFailure');
   if (failure === undefined) return old.filter(({ type }) => type !== 'ReplicaFailure');
   if (failed) return old;

@@ -26,7 +26,7 @@ export interface ControllerDefinition {
   inputs: readonly string[];
   /** Plural names of what it writes; 'x/status' is a subresource. */
   outputs: readonly string[];
-  start(context: ControllerContext): Loop[];
+  start: (context: ControllerContext) => Loop[];
 }
 
 /** A queue of keys and the loop that works on it once every informer of the process has synced. */
