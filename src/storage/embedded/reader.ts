@@ -89,8 +89,16 @@ export class Reader {
     return countSlice(this.#statements.countAt, [revision, first, end]);
   }
 
-  /** As EventLog.readEvents. */
+  /** As EventLog.readEvents. In one snapshot: a commit between its statements would be skipped by `next`. */
   readEvents(prefix: string, from: number, limit: number): { events: StorageEvent[]; next: number } {
+    return this.snapshot(() => this.#readEvents(prefix, from, limit));
+  }
+
+  close(): void {
+    if (this.#database.isOpen) this.#database.close();
+  }
+
+  #readEvents(prefix: string, from: number, limit: number): { events: StorageEvent[]; next: number } {
     const events: StorageEvent[] = [];
     let next = from;
     let rows = 0;
@@ -106,10 +114,6 @@ export class Reader {
       if (++rows >= limit || bytes > SLICE_BYTES) return { events, next };
     }
     return { events, next: Math.max(next, this.revision() + 1) };
-  }
-
-  close(): void {
-    if (this.#database.isOpen) this.#database.close();
   }
 
   #slice(
