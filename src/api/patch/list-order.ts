@@ -1,0 +1,104 @@
+import { isObject, setKey, type JsonObject } from '../objects.ts';
+import type { Schema } from '../schema.ts';
+import { PatchError } from './errors.ts';
+import { SET_ORDER, keyOf, ruleFor, withoutDirectives, type FieldRule } from './directives.ts';
+
+type MergeSlice = (original: unknown[], patch: unknown[], rule: FieldRule) => unknown[];
+
+/**
+ * Obeys every $setElementOrder of a patch: merges its list into the original and orders it by the directive,
+ * items that only the server has keeping their places as well as they can. What is done leaves the patch.
+ */
+export function orderLists(
+  original: JsonObject,
+  patch: JsonObject,
+  schema: Schema | undefined,
+  mergeSlice: MergeSlice,
+): void {
+  for (const key of Object.keys(patch)) {
+    if (!key.startsWith(SET_ORDER)) continue;
+    const order = patch[key];
+    delete patch[key];
+    const name = key.slice(SET_ORDER.length);
+    if (!Array.isArray(order)) throw new PatchError(400, 'invalid patch format of setElementOrder list');
+    const rule = ruleFor(schema, name);
+    const live = asList(original[name]);
+    const given = asList(patch[name]);
+    checkOrder(given ?? [], order, rule.mergeKey);
+    if (live === undefined && given === undefined) continue;
+    let merged = live ?? [];
+    // What was there before the merge, for the order of the server's own items.
+    const before = [...merged];
+    if (given !== undefined) {
+      if (live === undefined) merged = withoutDirectives(given) as unknown[];
+      else merged = rule.strategy === 'merge' ? mergeSlice(live, given, rule) : given;
+    }
+    setKey(original, name, orderMerged(merged, order, before, rule.mergeKey));
+    delete patch[name];
+  }
+}
+
+function asList(value: unknown): unknown[] | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (!Array.isArray(value)) throw new PatchError(400, 'expected a list, but received another type');
+  return value;
+}
+
+/** The items of the patch must stand in the order's order, and be in it. */
+function checkOrder(patch: unknown[], order: unknown[], mergeKey: string): void {
+  if (patch.length === 0 || order.length === 0) return;
+  const items = patch.filter((item) => !(isObject(item) && Object.hasOwn(item, '$patch')));
+  let at = 0;
+  for (const wanted of order) {
+    if (at < items.length && identity(items[at], mergeKey) === identity(wanted, mergeKey)) at++;
+  }
+  if (at < items.length) {
+    throw new PatchError(
+      400,
+      `The order in patch list:\n${JSON.stringify(patch)}\n doesn't match $setElementOrder list:\n${JSON.stringify(order)}\n`,
+    );
+  }
+}
+
+function identity(item: unknown, mergeKey: string): unknown {
+  return mergeKey === '' ? item : keyOf(item, mergeKey);
+}
+
+/** Orders a merged list: items named by `order` as it says, the server's others where they stood. */
+export function orderMerged(
+  merged: unknown[],
+  order: readonly unknown[],
+  serverOrder: readonly unknown[],
+  mergeKey: string,
+): unknown[] {
+  const wanted = order.map((item) => identity(item, mergeKey));
+  const live = serverOrder.map((item) =>
+    mergeKey === '' || isObject(item) ? identity(item, mergeKey) : item,
+  );
+  const rank = (list: readonly unknown[], item: unknown): number => {
+    const index = list.indexOf(identity(item, mergeKey));
+    return index < 0 ? Number.MAX_SAFE_INTEGER : index;
+  };
+  const patched = merged.filter((item) => wanted.includes(identity(item, mergeKey)));
+  const others = merged.filter((item) => !wanted.includes(identity(item, mergeKey)));
+  patched.sort((a, b) => rank(wanted, a) - rank(wanted, b));
+  others.sort((a, b) => rank(live, a) - rank(live, b));
+  return interleave(others, patched, live, mergeKey);
+}
+
+function interleave(
+  left: unknown[],
+  right: unknown[],
+  live: readonly unknown[],
+  mergeKey: string,
+): unknown[] {
+  const result: unknown[] = [];
+  let i = 0;
+  let j = 0;
+  while (i < left.length && j < right.length) {
+    const a = live.indexOf(identity(left[i], mergeKey));
+    const b = live.indexOf(identity(right[j], mergeKey));
+    result.push(a >= 0 && b >= 0 && a < b ? left[i++] : right[j++]);
+  }
+  return [...result, ...left.slice(i), ...right.slice(j)];
+}
