@@ -30,12 +30,18 @@ export interface Facts {
   /** Free bytes by the paths that were asked for. */
   freeBytes: Map<string, number>;
   /** Listening TCP ports, with the process that holds each. */
-  listening: Array<{ port: number; process: string }>;
+  listening: Array<{ port: number; process: string; pid: number }>;
   /** Versions of installed packages among those that were asked for. */
   packages: Map<string, string>;
   units: Map<string, UnitFacts>;
   files: Map<string, FileFacts>;
   links: Map<string, string>;
+  /** Those of the directories that are there. */
+  directories: Set<string>;
+  /** Sizes of the large files that were asked for and are there. */
+  sizes: Map<string, number>;
+  /** Names of container images that containerd has for Kubernetes. */
+  images: Set<string>;
   users: Set<string>;
   /** Whether a process may protect itself from the out-of-memory killer there. */
   canLowerOomScore: boolean;
@@ -48,6 +54,10 @@ export interface ProbeRequest {
   units: readonly string[];
   /** Files below these directories, and single files, are hashed. */
   paths: readonly string[];
+  /** Files too large to hash at each run: their size is told. */
+  largeFiles: readonly string[];
+  /** Directories whose presence is told. */
+  directories: readonly string[];
   disks: readonly string[];
   users: readonly string[];
   /** 'net.ipv4.ip_forward' and the like. */
@@ -83,6 +93,9 @@ ss -Hltnp 2>/dev/null | awk '{print "listen\\t" $4 "\\t" $6}'
 dpkg-query -W -f 'package\\t\${Package}\\t\${Version}\\t\${db:Status-Status}\\n' ${words(request.packages)} 2>/dev/null
 for name in ${words(request.units)}; do unit "$name"; done
 for name in ${words(request.users)}; do id "$name" >/dev/null 2>&1 && say user "$name"; done
+for path in ${words(request.directories)}; do [ -d "$path" ] && say directory "$path"; done
+for path in ${words(request.largeFiles)}; do [ -f "$path" ] && printf 'size\\t%s\\t%s\\n' "$path" "$(stat -c %s "$path")"; done
+command -v ctr >/dev/null && timeout 10 ctr -n k8s.io images ls -q 2>/dev/null </dev/null | awk '{print "image\\t" $1}'
 for name in ${words(request.sysctls)}; do
   file=/proc/sys/$(echo "$name" | tr . /)
   [ -r "$file" ] || continue
@@ -142,6 +155,7 @@ export function parseFacts(text: string): Facts {
     listening: rows('listen').map(([socket = '', users = '']) => ({
       port: Number(socket.split(':').at(-1)),
       process: /"([^"]+)"/.exec(users)?.[1] ?? '',
+      pid: Number(/pid=(\d+)/.exec(users)?.[1] ?? 0),
     })),
     packages: new Map(
       rows('package')
@@ -158,6 +172,9 @@ export function parseFacts(text: string): Facts {
       ]),
     ),
     links: new Map(rows('link').map(([path = '', target = '']) => [path, target])),
+    directories: new Set(rows('directory').map(([path = '']) => path)),
+    sizes: new Map(rows('size').map(([path = '', bytes = '']) => [path, Number(bytes)])),
+    images: new Set(rows('image').map(([name = '']) => name)),
     users: new Set(rows('user').map(([name = '']) => name)),
     canLowerOomScore: one('oom') === 'yes',
     sysctls: new Map(

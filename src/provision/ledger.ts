@@ -15,6 +15,7 @@ export type LedgerEntry =
   | { time: string; change: string; path: string; before: LedgerState; after: LedgerState }
   | { time: string; change: string; packages: string[] }
   | { time: string; change: string; user: string; before: 'absent' }
+  | { time: string; change: string; sysctl: string; before: string }
   | { time: string; change: string; unit: string; before: { enabled: string; active: string } };
 
 /**

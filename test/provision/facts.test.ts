@@ -17,6 +17,8 @@ test('one probe tells the facts of this machine', async (t) => {
     packages: ['coreutils', 'no-such-package'],
     units: ['no-such.service'],
     paths: [dir, '/no/such'],
+    largeFiles: [join(dir, 'a file'), '/no/such'],
+    directories: [dir, '/no/such'],
     disks: [join(dir, 'not/yet')],
     users: ['root', 'no-such-user'],
     sysctls: ['net.ipv4.ip_forward', 'no.such'],
@@ -28,6 +30,8 @@ test('one probe tells the facts of this machine', async (t) => {
   t.deepEqual([...facts.sysctls.keys()], ['net.ipv4.ip_forward']);
   t.is(facts.files.get(join(dir, 'a file'))?.sha256, sha256('content'));
   t.is(facts.files.get(join(dir, 'a file'))?.mode, '640');
+  t.deepEqual([...facts.sizes], [[join(dir, 'a file'), 7]]);
+  t.deepEqual([...facts.directories], [dir]);
   t.is(facts.links.get(join(dir, 'link')), 'a file');
   t.is(facts.packages.has('no-such-package'), false);
   t.true(Math.abs(facts.nowMs - performance.timeOrigin - performance.now()) < 60_000);

@@ -1,0 +1,84 @@
+import type { Host } from '../../provision/host.ts';
+import { Cluster, type ClusterOptions, type Node } from '../cluster.ts';
+import { componentPhase } from '../components/component.ts';
+import { apiserver, controllerManager, scheduler } from '../components/control-plane.ts';
+import { containerd, dns, kubelet, network, proxy } from '../components/node.ts';
+import { allNodes, controlPlanes, type Phase } from '../phase.ts';
+import { applyBootstrapObjects } from '../phases/bootstrap-objects.ts';
+import { issueBootstrapTokens, revokeBootstrapTokens } from '../phases/bootstrap-tokens.ts';
+import { connect } from '../phases/connect.ts';
+import { installExecutable } from '../phases/executable.ts';
+import { facts } from '../phases/facts.ts';
+import { installMissingPackages, validateBundle } from '../phases/packages.ts';
+import { pki } from '../phases/pki.ts';
+import { prepareServer } from '../phases/prepare-server.ts';
+import { importSandboxImage } from '../phases/sandbox-image.ts';
+import { validateServers, validateTogether } from '../phases/validate-servers.ts';
+import { waitApiserver } from '../phases/wait-apiserver.ts';
+import { waitNodes } from '../phases/wait-nodes.ts';
+import { writeKubeconfig } from '../phases/write-kubeconfig.ts';
+import { runPhases } from '../run-phases.ts';
+
+export interface UpOptions extends ClusterOptions {
+  open: (node: Node) => Promise<Host>;
+}
+
+export interface UpResult {
+  changes: ReadonlyArray<{ node: string | undefined; change: string }>;
+  kubeconfigPath: string;
+}
+
+/** The runbook: from bare servers to a cluster, and again from there, changing only what differs. */
+const phases = (open: UpOptions['open']): Phase[] => [
+  connect(open),
+  facts,
+  validateServers,
+  validateTogether,
+  validateBundle,
+  pki,
+  prepareServer,
+  installMissingPackages,
+  installExecutable,
+  componentPhase({ id: 'containerd', title: 'Configure containerd', nodes: allNodes, component: containerd }),
+  importSandboxImage,
+  componentPhase({
+    id: 'apiserver',
+    title: 'Start the API server',
+    nodes: controlPlanes,
+    component: apiserver,
+  }),
+  waitApiserver,
+  applyBootstrapObjects,
+  componentPhase({
+    id: 'controller-manager',
+    title: 'Start the controllers',
+    nodes: controlPlanes,
+    component: controllerManager,
+  }),
+  componentPhase({
+    id: 'scheduler',
+    title: 'Start the scheduler',
+    nodes: controlPlanes,
+    component: scheduler,
+  }),
+  issueBootstrapTokens,
+  componentPhase({ id: 'network', title: 'Start the pod network', nodes: allNodes, component: network }),
+  componentPhase({ id: 'kubelet', title: 'Start the kubelets', nodes: allNodes, component: kubelet }),
+  componentPhase({ id: 'proxy', title: 'Start the service proxy', nodes: allNodes, component: proxy }),
+  componentPhase({ id: 'dns', title: 'Start the cluster DNS', nodes: allNodes, component: dns }),
+  waitNodes,
+  revokeBootstrapTokens,
+  writeKubeconfig,
+];
+
+/** Brings the servers of the inventory to what it says. Errors: PhaseError, which names servers, step and cause. */
+export async function up(options: UpOptions): Promise<UpResult> {
+  const cluster = new Cluster(options);
+  try {
+    await runPhases(cluster, phases(options.open));
+    return { changes: cluster.changes, kubeconfigPath: cluster.state.kubeconfigPath };
+  } finally {
+    cluster.api?.close();
+    await Promise.all(cluster.nodes.filter((node) => node.connected).map((node) => node.host.close()));
+  }
+}

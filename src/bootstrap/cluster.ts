@@ -1,0 +1,162 @@
+import type { Clock } from '../base/clock.ts';
+import { SlipwayError } from '../base/errors.ts';
+import type { PkiFiles } from '../pki/cluster-pki.ts';
+import type { Facts } from '../provision/facts.ts';
+import type { Host } from '../provision/host.ts';
+import type { ApiAccess } from './api-access.ts';
+import { addressAt, parseRange } from './inventory/ranges.ts';
+import type { Inventory, ServerEntry } from './inventory/schema.ts';
+import type { Release } from './release.ts';
+import type { Report } from './report.ts';
+import type { StateDirectory } from './state-directory.ts';
+
+export interface ClusterOptions {
+  inventory: Inventory;
+  release: Release;
+  state: StateDirectory;
+  clock: Clock;
+  report: Report;
+  signal: AbortSignal;
+  dryRun: boolean;
+  /** A bundle of packages on this machine. */
+  bundlePath?: string;
+  /** For the root keys. */
+  passphrase?: string;
+}
+
+/** A cluster while a command works on it: what is wanted, what is there, and what has been changed. */
+export class Cluster {
+  readonly inventory: Inventory;
+  readonly release: Release;
+  readonly state: StateDirectory;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly dryRun: boolean;
+  readonly bundlePath: string | undefined;
+  readonly passphrase: string | undefined;
+  readonly nodes: readonly Node[];
+  readonly report: Report;
+  /** Sentences of what has been changed, or in a dry run would be. */
+  readonly changes: Array<{ node: string | undefined; change: string }> = [];
+  /** Set by the phase 'pki'. */
+  pki: PkiFiles = {};
+  /** Set by the phase 'wait-apiserver'; not in a dry run before the first `up`. */
+  api: ApiAccess | undefined;
+  /** The phase that runs, for the report. */
+  phase = '';
+
+  constructor(options: ClusterOptions) {
+    this.inventory = options.inventory;
+    this.release = options.release;
+    this.state = options.state;
+    this.clock = options.clock;
+    this.signal = options.signal;
+    this.dryRun = options.dryRun;
+    this.bundlePath = options.bundlePath;
+    this.passphrase = options.passphrase;
+    this.report = options.report;
+    this.nodes = options.inventory.servers.map((entry) => new Node(this, entry));
+  }
+
+  get controlPlanes(): readonly Node[] {
+    return this.nodes.filter((node) => node.isControlPlane);
+  }
+
+  /** The API server that this run talks to. */
+  get firstControlPlane(): Node {
+    const [first] = this.controlPlanes;
+    if (first === undefined) throw new Error('an inventory without a control plane passed its rules');
+    return first;
+  }
+
+  /** 'https://10.0.0.1:6443' of every control plane. */
+  get apiServers(): [string, ...string[]] {
+    const { port } = this.inventory.api;
+    const [first, ...rest] = this.controlPlanes.map(({ address }) => `https://${address}:${port}`);
+    return [first ?? '', ...rest];
+  }
+
+  /** The n-th address of the service range. */
+  serviceAddress(index: number): string {
+    const range = parseRange(this.inventory.network.serviceRange);
+    if (range === undefined) throw new Error('an inventory with a bad service range passed its rules');
+    return addressAt(range, index);
+  }
+
+  get dnsAddress(): string {
+    return this.inventory.network.dnsAddress ?? this.serviceAddress(10);
+  }
+
+  /** Makes a change of the cluster's own state (not of a server), or in a dry run only tells of it. */
+  async change(sentence: string, fn: () => Promise<void>): Promise<void> {
+    await this.recordChange(undefined, sentence, fn);
+  }
+
+  async recordChange(node: string | undefined, change: string, fn: () => Promise<void>): Promise<void> {
+    this.signal.throwIfAborted();
+    this.changes.push({ node, change });
+    this.report({ type: 'change', phase: this.phase, node, change, dryRun: this.dryRun });
+    if (!this.dryRun) await fn();
+  }
+}
+
+/** A server of the inventory. */
+export class Node {
+  readonly cluster: Cluster;
+  readonly entry: ServerEntry;
+  readonly name: string;
+  readonly address: string;
+  #host: Host | undefined;
+  #facts: Facts | undefined;
+
+  constructor(cluster: Cluster, entry: ServerEntry) {
+    this.cluster = cluster;
+    this.entry = entry;
+    this.name = entry.name;
+    this.address = entry.address;
+  }
+
+  get isControlPlane(): boolean {
+    return this.entry.roles.includes('control-plane');
+  }
+
+  get isWorker(): boolean {
+    return this.entry.roles.includes('worker');
+  }
+
+  get host(): Host {
+    if (this.#host === undefined) throw new Error(`${this.name} is used before the phase "connect"`);
+    return this.#host;
+  }
+
+  set host(host: Host) {
+    this.#host = host;
+  }
+
+  get connected(): boolean {
+    return this.#host !== undefined;
+  }
+
+  get facts(): Facts {
+    if (this.#facts === undefined) throw new Error(`${this.name} is used before the phase "facts"`);
+    return this.#facts;
+  }
+
+  set facts(facts: Facts) {
+    this.#facts = facts;
+  }
+
+  /** Every change of a server goes through here: with its sentence, and not at all in a dry run. */
+  async change(sentence: string, fn: () => Promise<void>): Promise<void> {
+    await this.cluster.recordChange(this.name, sentence, fn);
+  }
+
+  warn(message: string): void {
+    this.cluster.report({ type: 'warning', node: this.name, message });
+  }
+
+  /** A precondition that does not hold, in words that name the server. */
+  refuse(message: string, hint: string): SlipwayError {
+    return new SlipwayError('E_PREFLIGHT', `${this.name}: ${message}`, { hint });
+  }
+}

@@ -1,0 +1,106 @@
+import { unitIsCurrent, startUnit } from '../../provision/units.ts';
+import { putFiles, sha256, type FileSpec } from '../../provision/files.ts';
+import type { Cluster, Node } from '../cluster.ts';
+import type { NodePhase } from '../phase.ts';
+import { render } from '../render.ts';
+
+/** A systemd unit with everything that its process reads: together they decide whether it must be restarted. */
+export interface Component {
+  unit: string;
+  /** The unit's own file, or a drop-in for a unit of the distribution. */
+  unitFile: FileSpec;
+  files: FileSpec[];
+  /** Hash over all of it and the release: what a running process tells by its environment. */
+  config: string;
+}
+
+export interface ComponentOptions {
+  unit: string;
+  unitPath: string;
+  template: string;
+  values: Record<string, unknown>;
+  files: FileSpec[];
+  /** What else a restart depends on: the release, where the process is ours. */
+  version: string;
+}
+
+export function buildComponent(options: ComponentOptions): Component {
+  const unitText = (config: string): string => render(options.template, { ...options.values, config });
+  const parts = [
+    options.version,
+    unitText(''),
+    ...options.files.map(({ path, content }) => `${path} ${sha256(content)}`),
+  ];
+  const config = sha256(parts.join('\n')).slice(0, 16);
+  return {
+    unit: options.unit,
+    unitFile: { path: options.unitPath, content: unitText(config), mode: 0o644 },
+    files: options.files,
+    config,
+  };
+}
+
+/** A unit whose process is one of ours: `slipway-<name>` with these flags. */
+export function ownComponent(
+  node: Node,
+  name: string,
+  flags: ReadonlyArray<string | undefined>,
+  files: FileSpec[],
+  values: Record<string, unknown> = {},
+): Component {
+  const given = flags.filter((flag) => flag !== undefined);
+  return buildComponent({
+    unit: `slipway-${name}.service`,
+    unitPath: `/etc/systemd/system/slipway-${name}.service`,
+    template: `systemd/slipway-${name}.service.hbs`,
+    values: {
+      command: [`/usr/local/bin/slipway-${name}`, ...given].join(' \\\n  '),
+      nodeOptions: '--max-semi-space-size=2',
+      oomScoreAdjust: node.facts.canLowerOomScore ? -900 : undefined,
+      ...values,
+    },
+    files,
+    version: node.cluster.release.id,
+  });
+}
+
+/** Whether a file on the server differs from what it must be. */
+export function differs(node: Node, file: FileSpec): boolean {
+  const found = node.facts.files.get(file.path);
+  return (
+    found?.sha256 !== sha256(file.content) ||
+    Number.parseInt(found.mode, 8) !== file.mode ||
+    found.owner !== (file.owner ?? 'root:root')
+  );
+}
+
+/** Writes what differs, in one round trip. */
+export async function writeFiles(node: Node, files: readonly FileSpec[]): Promise<void> {
+  const wanted = files.filter((file) => differs(node, file));
+  if (wanted.length === 0) return;
+  const change = `write ${wanted.map(({ path }) => path).join(', ')}`;
+  await node.change(change, () => putFiles(node.host, change, wanted, { signal: node.cluster.signal }));
+}
+
+/** A phase that brings a component's files and makes its unit run with them. */
+export function componentPhase(options: {
+  id: string;
+  title: string;
+  nodes: (cluster: Cluster) => readonly Node[];
+  component: (node: Node) => Component;
+}): NodePhase {
+  return {
+    id: options.id,
+    title: options.title,
+    kind: 'change',
+    nodes: options.nodes,
+    run: async (node) => {
+      const component = options.component(node);
+      await writeFiles(node, [...component.files, component.unitFile]);
+      const facts = node.facts.units.get(component.unit);
+      if (unitIsCurrent(facts, component.config)) return;
+      const change = `${facts?.activeState === 'active' ? 'restart' : 'start'} ${component.unit}`;
+      await node.change(change, () => startUnit(node.host, change, component.unit, node.cluster.signal));
+    },
+  };
+}

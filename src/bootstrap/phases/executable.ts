@@ -1,0 +1,44 @@
+import { putLinks, type LinkSpec } from '../../provision/files.ts';
+import { upload } from '../../provision/upload.ts';
+import type { Node } from '../cluster.ts';
+import { allNodes, type NodePhase } from '../phase.ts';
+import { CURRENT_LINK, EXECUTABLE_NAMES, executableOf } from '../release.ts';
+import { progressOf } from './packages.ts';
+
+/** Brings the one executable, and the names that it is called by. */
+export const installExecutable: NodePhase = {
+  id: 'executable',
+  title: 'Install the executable',
+  kind: 'change',
+  nodes: allNodes,
+  run: async (node, cluster) => {
+    const { release, signal } = cluster;
+    const target = executableOf(release);
+    if (node.facts.sizes.get(target) !== release.bytes) {
+      const change = `install ${target}`;
+      await node.change(change, async () => {
+        const source = {
+          source: release.compressedPath,
+          sourceBytes: release.compressedBytes,
+          compressed: true,
+        };
+        const file = { ...source, sha256: release.sha256, target, mode: 0o755, change };
+        await upload(node.host, file, { signal, progress: progressOf(node, 'executable') });
+      });
+    }
+    await pointLinks(node, [
+      { path: CURRENT_LINK, target: `releases/${release.id}` },
+      ...EXECUTABLE_NAMES.map((name) => ({
+        path: `/usr/local/bin/${name}`,
+        target: `${CURRENT_LINK}/slipway`,
+      })),
+    ]);
+  },
+};
+
+async function pointLinks(node: Node, links: readonly LinkSpec[]): Promise<void> {
+  const wanted = links.filter(({ path, target }) => node.facts.links.get(path) !== target);
+  if (wanted.length === 0) return;
+  const change = `link ${wanted.map(({ path, target }) => `${path} to ${target}`).join(', ')}`;
+  await node.change(change, () => putLinks(node.host, change, wanted, { signal: node.cluster.signal }));
+}

@@ -1,0 +1,32 @@
+/** The executable that servers get, as `slipway up` found it. */
+export interface Release {
+  version: string;
+  /** '<version>-<first 12 digits of the hash>': names the release's directory on servers. */
+  id: string;
+  sha256: string;
+  bytes: number;
+  /** The gzip-compressed executable on this machine. */
+  compressedPath: string;
+  compressedBytes: number;
+  /** As uname -m prints it: 'x86_64', 'aarch64'. */
+  architecture: string;
+}
+
+export const RELEASES_DIRECTORY = '/opt/slipway/releases';
+export const CURRENT_LINK = '/opt/slipway/current';
+
+/** Every name that the executable is called by on a server. */
+export const EXECUTABLE_NAMES = [
+  'slipway',
+  'slipway-apiserver',
+  'slipway-controller-manager',
+  'slipway-scheduler',
+  'slipway-kubelet',
+  'slipway-proxy',
+  'slipway-dns',
+  'slipway-network',
+] as const;
+
+export const executableOf = (release: Release): string => `${RELEASES_DIRECTORY}/${release.id}/slipway`;
+/** The image of the container that holds a pod's namespaces: built with the release, known by its version. */
+export const sandboxImageOf = (release: Release): string => `slipway.local/pause:${release.version}`;

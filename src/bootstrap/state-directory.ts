@@ -1,0 +1,69 @@
+import { chmod, mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { codeOf } from '../base/errors.ts';
+import type { PkiFiles } from '../pki/cluster-pki.ts';
+
+const PKI_FOLDERS = ['pki', 'identities', 'nodes'];
+
+/**
+ * What the operator keeps of a cluster: the root keys, which no server ever sees, all identities, the accepted host
+ * keys, and the kubeconfig. Losing it means losing the right to issue certificates.
+ */
+export class StateDirectory {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** `override`, else $XDG_STATE_HOME/slipway/<cluster>, else ~/.local/state/slipway/<cluster>. */
+  static locate(clusterName: string, override: string | undefined, env: NodeJS.ProcessEnv): StateDirectory {
+    const home = env['XDG_STATE_HOME'] || join(homedir(), '.local/state');
+    return new StateDirectory(override ?? join(home, 'slipway', clusterName));
+  }
+
+  get kubeconfigPath(): string {
+    return join(this.path, 'admin.kubeconfig');
+  }
+
+  get knownHostsPath(): string {
+    return join(this.path, 'known_hosts');
+  }
+
+  async readPki(): Promise<PkiFiles> {
+    const files: PkiFiles = {};
+    for (const folder of PKI_FOLDERS) {
+      const names = await readdir(join(this.path, folder), { recursive: true }).catch(() => []);
+      for (const name of names.filter((path) => /\.(crt|key|pub)$/.test(path))) {
+        files[`${folder}/${name}`] = await readFile(join(this.path, folder, name), 'utf8');
+      }
+    }
+    return files;
+  }
+
+  async read(name: string): Promise<string | undefined> {
+    try {
+      return await readFile(join(this.path, name), 'utf8');
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  /** Writes one file: temporary name, synced, renamed. Everything but certificates is for the owner alone. */
+  async write(name: string, content: string): Promise<void> {
+    const path = join(this.path, name);
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await chmod(this.path, 0o700);
+    const temporary = `${path}.new`;
+    const file = await open(temporary, 'w', /\.(crt|pub)$/.test(name) ? 0o644 : 0o600);
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  }
+}
