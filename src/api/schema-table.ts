@@ -203,3 +203,16 @@ function parseType(
     ...(values === undefined ? {} : { enum: values }),
   };
 }
+
+/** The messages of a table that refers to no other, by name: CRI. */
+export function messagesOfTable(table: SchemaTable): ReadonlyMap<string, MessageSchema> {
+  const messages = new Map<string, MessageSchema>();
+  const resolve: Resolve = (key, name) => {
+    const found = key === table.key ? messages.get(name) : undefined;
+    if (!found) throw new Error(`the table ${table.key} has no message ${name}`);
+    return found;
+  };
+  for (const [name, message] of loadTable(table, resolve, () => undefined).messages)
+    messages.set(name, message);
+  return messages;
+}

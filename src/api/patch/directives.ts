@@ -49,5 +49,17 @@ export function withoutDirectives(value: unknown): unknown {
 /** The value of an item's merge key. Throws PatchError where it has none. */
 export function keyOf(item: unknown, mergeKey: string): unknown {
   if (isObject(item) && Object.hasOwn(item, mergeKey)) return item[mergeKey];
-  throw new PatchError(400, `map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`);
+  throw new PatchError(400, `map: ${goText(item)} does not contain declared merge key: ${mergeKey}`);
+}
+
+/** A value as Go's %v prints it, which upstream's messages carry: 'map[name:web]'. */
+export function goText(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map((item) => goText(item)).join(' ')}]`;
+  if (isObject(value)) {
+    const keys = Object.keys(value).toSorted((a, b) => (a < b ? -1 : 1));
+    return `map[${keys.map((key) => `${key}:${goText(value[key])}`).join(' ')}]`;
+  }
+  return value === null || value === undefined
+    ? '<nil>'
+    : String(value as string | number | boolean | bigint);
 }

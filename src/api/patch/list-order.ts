@@ -1,7 +1,7 @@
 import { isObject, setKey, type JsonObject } from '../objects.ts';
 import type { Schema } from '../schema.ts';
 import { PatchError } from './errors.ts';
-import { SET_ORDER, keyOf, ruleFor, withoutDirectives, type FieldRule } from './directives.ts';
+import { SET_ORDER, goText, keyOf, ruleFor, withoutDirectives, type FieldRule } from './directives.ts';
 
 type MergeSlice = (original: unknown[], patch: unknown[], rule: FieldRule) => unknown[];
 
@@ -55,7 +55,7 @@ function checkOrder(patch: unknown[], order: unknown[], mergeKey: string): void 
   if (at < items.length) {
     throw new PatchError(
       400,
-      `The order in patch list:\n${JSON.stringify(patch)}\n doesn't match $setElementOrder list:\n${JSON.stringify(order)}\n`,
+      `The order in patch list:\n${goText(patch)}\n doesn't match $setElementOrder list:\n${goText(order)}\n`,
     );
   }
 }

@@ -6,6 +6,7 @@ import {
   DIRECTIVE,
   RETAIN_KEYS,
   SET_ORDER,
+  goText,
   keyOf,
   ruleFor,
   withoutDirectives,
@@ -30,10 +31,10 @@ export function applyStrategicMergePatch(
 function mergeMap(original: JsonObject, patch: JsonObject, schema: Schema | undefined): JsonObject {
   const directive = patch[DIRECTIVE];
   if (directive !== undefined) {
-    delete patch[DIRECTIVE];
-    if (directive === 'replace') return patch;
     if (directive === 'delete') return {};
-    throw unknownDirective(directive);
+    if (directive !== 'replace') throw unknownDirective(directive, patch);
+    delete patch[DIRECTIVE];
+    return patch;
   }
   applyRetainKeys(original, patch);
   orderLists(original, patch, schema, mergeSlice);
@@ -41,8 +42,8 @@ function mergeMap(original: JsonObject, patch: JsonObject, schema: Schema | unde
   return original;
 }
 
-function unknownDirective(directive: unknown): PatchError {
-  return new PatchError(400, `unknown patch type: ${String(directive)} in map`);
+function unknownDirective(directive: unknown, patch: JsonObject): PatchError {
+  return new PatchError(400, `unknown patch type: ${goText(directive)} in map: ${goText(patch)}`);
 }
 
 function mergeField(
@@ -164,7 +165,7 @@ function applyListDirectives(
     } else if (directive === 'merge') {
       throw new PatchError(400, 'merging lists cannot yet be specified in the patch');
     } else {
-      throw unknownDirective(directive);
+      throw unknownDirective(directive, item);
     }
   }
   return isReplaced ? { base: rest, rest: [] } : { base, rest };
