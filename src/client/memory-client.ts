@@ -19,6 +19,7 @@ import { ApiError } from './errors.ts';
 import { applyMemoryPatch } from './memory-patch.ts';
 import { MemoryTables, cloneJson, keyOf } from './memory-tables.ts';
 import type { Table } from './memory-tables.ts';
+import { memoryDiscovery } from './memory-discovery.ts';
 import { filterOf, graceOf, mergeParts, metadataOf } from './memory-semantics.ts';
 
 /** A write that reached the fake, as tests compare it. */
@@ -201,9 +202,10 @@ export class MemoryClient implements Client {
     yield* this.#tables.watch<T>(resource, options, filterOf(options), view);
   }
 
-  /** Only what the fake knows is there: no discovery. */
-  async request(): Promise<{ status: number; body: Buffer }> {
-    return { status: 404, body: Buffer.from('{}') };
+  /** Discovery of every built-in resource; anything else is 404. */
+  async request(method: string, path: string): Promise<{ status: number; body: Buffer }> {
+    const body = method === 'GET' ? memoryDiscovery(path) : undefined;
+    return { status: body ? 200 : 404, body: Buffer.from(JSON.stringify(body ?? {})) };
   }
 
   /** Ends all watches, as a server that goes away. Objects stay. */

@@ -90,5 +90,6 @@ export function parseFieldSelector(text: string): (object: KubeObject) => boolea
 function fieldAt(object: unknown, path: readonly string[]): string {
   let at: unknown = object;
   for (const name of path) at = (at as Record<string, unknown> | undefined)?.[name];
-  return typeof at === 'object' || at === undefined ? '' : `${at as string}`;
+  if (typeof at === 'string') return at;
+  return typeof at === 'number' || typeof at === 'boolean' ? String(at) : '';
 }

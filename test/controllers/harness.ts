@@ -8,6 +8,7 @@ import type {
   ControllerDefinition,
   Loop,
 } from '../../src/controllers/shared/controller.ts';
+import { Discovery } from '../../src/controllers/shared/discovery.ts';
 import { createClock } from '../helpers/fake-clock.ts';
 import type { FakeClock } from '../helpers/fake-clock.ts';
 
@@ -32,7 +33,8 @@ export function harness(
   const clock = createClock();
   const client = new MemoryClient(clock, objects);
   const informers = new InformerFactory(client, clock, silentLogger);
-  const context: ControllerContext = { client, informers, clock, log: silentLogger };
+  const discovery = new Discovery(client, clock);
+  const context: ControllerContext = { client, informers, discovery, clock, log: silentLogger };
   const stop = new AbortController();
   const running = [
     ...(typeof start === 'function' ? start(context) : start.start(context)),

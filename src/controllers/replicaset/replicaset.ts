@@ -1,12 +1,12 @@
 import { PODS } from '../../api/gen/resources.ts';
 import type { Pod } from '../../api/gen/types/core-v1.ts';
 import { messageOf } from '../../base/errors.ts';
-import { ApiError, isNotFound } from '../../client/errors.ts';
+import { isNotFound } from '../../client/errors.ts';
 import type { EventRecorder } from '../../client/events.ts';
 import type { Informer } from '../../client/informer.ts';
 import { selectorMatches } from '../../client/selectors.ts';
 import { BY_CONTROLLER, claim, controllerIndex } from '../shared/claim.ts';
-import { keyedLoop, recorderFor } from '../shared/controller.ts';
+import { isNamespaceGone, keyedLoop, recorderFor } from '../shared/controller.ts';
 import type { ControllerContext, ControllerDefinition, Loop } from '../shared/controller.ts';
 import { Expectations } from '../shared/expectations.ts';
 import type { KeyQueue } from '../shared/key-queue.ts';
@@ -169,7 +169,7 @@ class ReplicaController {
         this.#recorder.event(owner, 'Normal', 'SuccessfulCreate', `Created pod: ${nameOf(pod)}`);
       } catch (failure) {
         // The owner itself is on its way out with its namespace: nobody needs to be told.
-        if (isNamespaceTerminating(failure)) return;
+        if (isNamespaceGone(failure)) return;
         this.#recorder.event(owner, 'Warning', 'FailedCreate', `Error creating: ${messageOf(failure)}`);
         throw failure;
       }
@@ -246,10 +246,4 @@ class ReplicaController {
     const waits = active.map((pod) => availableInMs(pod, minReadySeconds, nowMs) ?? 0).filter((ms) => ms > 0);
     if (waits.length > 0) this.#queue.addAfter(key, Math.min(...waits) + 1);
   }
-}
-
-function isNamespaceTerminating(error: unknown): boolean {
-  if (!(error instanceof ApiError)) return false;
-  const causes = (error.status.details?.causes ?? []) as Array<{ reason?: string }>;
-  return causes.some(({ reason }) => reason === 'NamespaceTerminating');
 }

@@ -1,8 +1,10 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Client } from '../../client/client.ts';
+import { ApiError, isNotFound } from '../../client/errors.ts';
 import { EventRecorder } from '../../client/events.ts';
 import type { InformerFactory } from '../../client/informer-factory.ts';
+import type { Discovery } from './discovery.ts';
 import { KeyQueue } from './key-queue.ts';
 import type { KeyQueueOptions } from './key-queue.ts';
 
@@ -10,6 +12,7 @@ import type { KeyQueueOptions } from './key-queue.ts';
 export interface ControllerContext {
   client: Client;
   informers: InformerFactory;
+  discovery: Discovery;
   clock: Clock;
   log: Logger;
 }
@@ -50,4 +53,12 @@ export function keyedLoop(
 export function recorderFor(context: ControllerContext, component: string): EventRecorder {
   const { client, clock, log } = context;
   return new EventRecorder({ client, clock, log, component });
+}
+
+/** The namespace is missing or on its way out: there is nothing to keep in it any more. */
+export function isNamespaceGone(error: unknown): boolean {
+  if (isNotFound(error)) return true;
+  if (!(error instanceof ApiError)) return false;
+  const causes = (error.status.details?.causes ?? []) as Array<{ reason?: string }>;
+  return causes.some(({ reason }) => reason === 'NamespaceTerminating');
 }
