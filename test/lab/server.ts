@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { chmod, cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { runCommand, type RunCommand } from '../../src/base/command.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import { run, tryRun, type CommandOptions, type CommandResult } from './command.ts';
 import { cgroupVersion, makeServerGroups } from './cgroups.ts';
@@ -211,32 +212,30 @@ export class LabServer {
     await this.tryExec(`pkill -KILL -f '^sshd: [a-z]+( \\[|@)' || true`);
   }
 
-  /** The command as the machine runs it inside the server, without SSH: for checks and faults of tests. */
-  async #enter(command: string): Promise<string[]> {
+  /** The server's file system as the machine reaches it, while the server is on. */
+  async rootPath(): Promise<string> {
     const pid = await this.initPid();
     if (pid === undefined) throw new Error(`server ${this.name} is off`);
-    const env = [
-      'env',
-      '-i',
-      'HOME=/root',
-      'LANG=C.UTF-8',
-      'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-    ];
-    return [
-      '--target',
-      String(pid),
-      '--mount',
-      '--uts',
-      '--ipc',
-      '--net',
-      '--pid',
-      '--cgroup',
-      '--',
-      ...env,
-      'sh',
-      '-c',
-      command,
-    ];
+    return `/proc/${pid}/root`;
+  }
+
+  /** A RunCommand that does to this server what a component running on it would do. */
+  get runCommand(): RunCommand {
+    return async (command, args, options) =>
+      await runCommand('nsenter', [...(await this.#entry()), command, ...args], options);
+  }
+
+  /** The command as the machine runs it inside the server, without SSH: for checks and faults of tests. */
+  async #enter(command: string): Promise<string[]> {
+    return [...(await this.#entry()), 'sh', '-c', command];
+  }
+
+  async #entry(): Promise<string[]> {
+    const pid = await this.initPid();
+    if (pid === undefined) throw new Error(`server ${this.name} is off`);
+    const namespaces = ['--mount', '--uts', '--ipc', '--net', '--pid', '--cgroup'];
+    const path = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+    return ['--target', String(pid), ...namespaces, '--', 'env', '-i', 'HOME=/root', 'LANG=C.UTF-8', path];
   }
 
   /** Runs a shell command on the server as root and gives its output; rejects with CommandError on failure. */
