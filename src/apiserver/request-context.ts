@@ -41,8 +41,10 @@ export interface ApiRequest {
   readonly query: URLSearchParams;
   /** Lower-case names. */
   readonly headers: IncomingHttpHeaders;
-  /** The client's verified certificate in DER with the subject's names, or undefined. */
+  /** The client's certificate, verified by TLS against all client CAs, or undefined. */
   readonly clientCertificate: ClientCertificate | undefined;
+  /** Why the certificate that the client did send was not accepted: such a request is answered 401. */
+  readonly clientCertificateError: string | undefined;
   readonly remoteAddress: string;
   readonly httpVersion: '1.1' | '2';
   /** Aborts when the client is gone, the request's time is up, or the server stops. */
@@ -61,6 +63,8 @@ export interface ClientCertificate {
   organizations: string[];
   /** DER. */
   raw: Buffer;
+  /** The verified chain in DER, leaf first: tells which CA it leads to. */
+  chain: Buffer[];
   /** Subject's uid attribute (1.3.6.1.4.1.57683.2), if it has one. */
   uid?: string;
 }
@@ -68,6 +72,8 @@ export interface ClientCertificate {
 /** One answer. Headers may be changed until the first byte of the body. */
 export interface ApiResponse {
   readonly started: boolean;
+  /** The status that was sent; 0 before. */
+  readonly statusCode: number;
   setHeader(name: string, value: string | string[]): void;
   /** Sends the whole answer. */
   send(status: number, contentType: string, body: Buffer): void;

@@ -8,10 +8,11 @@ import type { ApiRequest, ApiResponse, RequestContext } from './request-context.
  * that prepare may change the object that they are given (it is the request's own copy); old objects come
  * from the cache and must not be changed. Mirrors the strategies of pkg/registry/<group>/<kind>/strategy.go.
  *
- * Order on create: defaults → prepareForCreate → generateName, uid, creationTimestamp → admission (mutating)
- * → defaults → validateCreate → admission (validating) → beforeCreate → store.
- * Order on update: patch or replace → defaults → prepareForUpdate → admission (mutating) → defaults →
- * validateUpdate → admission (validating) → beforeUpdate → store.
+ * Order on create: decode → defaults → admission (mutating) → defaults → prepareForCreate → name, uid and
+ * creationTimestamp → validateCreate → admission (validating) → beforeCreate → store → afterCreate.
+ * Order on update: patch or replace → defaults → admission (mutating) → defaults → prepareForUpdate →
+ * validateUpdate → admission (validating) → beforeUpdate → store → afterUpdate. An update that loses a race
+ * is done again from its start on the newer object.
  */
 export interface ResourceDefinition<T extends KubeObject = KubeObject> {
   readonly info: ResourceInfo<T>;
@@ -69,7 +70,7 @@ export interface StrategyContext {
 }
 
 export interface ResourceStrategy<T extends KubeObject> {
-  /** Fills in what the user left out; idempotent. Runs on every decode, also of stored objects that lack it. */
+  /** Fills in what the user left out; idempotent. Runs on every object that a client sends. */
   defaults?(object: T): void;
   /** Clears what users may not set (status) and sets what a create implies. */
   prepareForCreate?(object: T, context: StrategyContext): void;
@@ -93,6 +94,10 @@ export interface ResourceStrategy<T extends KubeObject> {
   readonly allowCreateOnUpdate?: boolean;
   /** A PUT without resourceVersion overwrites whatever is there. Default true, as upstream's most kinds. */
   readonly allowUnconditionalUpdate?: boolean;
+  /** A deletion at once answers with the object rather than with a Status. Default false. */
+  readonly returnsDeletedObject?: boolean;
+  /** Objects that nobody touched for so long are deleted (events). */
+  readonly timeToLiveSeconds?: number;
   /** Propagation where the request names none. Default 'background'. */
   readonly defaultPropagation?: 'orphan' | 'background' | 'foreground';
 

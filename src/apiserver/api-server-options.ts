@@ -1,0 +1,62 @@
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import type { Storage } from '../storage/storage.ts';
+import type { HttpLimits } from './http/limits.ts';
+import type { TlsFiles, TlsMaterial } from './http/tls-files.ts';
+import type { Random } from './registry/registry-env.ts';
+
+/** Everything that an API server needs. Whoever starts it opens the store, and closes it after the server. */
+export interface ApiServerOptions {
+  storage: Storage;
+  /** Address to listen on. Default 127.0.0.1. */
+  bindAddress?: string;
+  /** 0 takes any free port. Default 6443. */
+  port?: number;
+  /**
+   * The address under which pods and other servers reach this one, for the Service `kubernetes`. Default:
+   * the first address of the machine that is not loopback.
+   */
+  advertiseAddress?: string;
+  /** Certificate and key, as PEM or as files, which are read again when they change. `clientCa` holds all CAs that sign clients, the front proxy's included. */
+  tls: TlsMaterial | TlsFiles;
+  /** PEM of the CAs whose certificates name users. Default: all of `tls`'s client CAs. */
+  clientCaPem?: string;
+  /** The front proxy's CA and the names that it may have. */
+  requestHeader?: { caPem: string; allowedNames: string[] };
+  /** Service-account tokens; without them none are accepted or made. */
+  serviceAccounts?: ServiceAccountOptions;
+  /** Default ['10.96.0.0/12']. */
+  serviceClusterIpRanges?: string[];
+  /** Default 30000 to 32767. */
+  serviceNodePortRange?: { from: number; to: number };
+  /** How the server speaks to kubelets; without it logs, exec and the like are refused. */
+  kubelet?: { caPem: string; certPem: string; keyPem: string };
+  /** Shown by /version. */
+  build?: { version: string; commit: string; date: string };
+  limits?: Partial<HttpLimits>;
+  /** Parsed objects that are kept, in bytes of their JSON. Default 32 MiB. */
+  parsedCacheBytes?: number;
+  /** Recent events kept for each resource. */
+  watchWindow?: { maxEvents: number; maxBytes: number };
+  clock?: Clock;
+  log?: Logger;
+  random?: Random;
+}
+
+export interface ServiceAccountOptions {
+  issuer: string;
+  /** Private key that signs new tokens, in PEM. */
+  signingKeyPem?: string;
+  /** Public keys that old and new tokens are checked with, in PEM. */
+  keysPem: string[];
+  /** Audiences of the API server; the issuer by default. */
+  apiAudiences?: string[];
+}
+
+export interface ApiServerHandle {
+  /** 'https://127.0.0.1:6443'. */
+  readonly url: string;
+  readonly port: number;
+  /** Ends watches cleanly, lets requests finish for some seconds, and stops. The store stays open. */
+  close(): Promise<void>;
+}

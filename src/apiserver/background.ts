@@ -1,0 +1,81 @@
+import { messageOf } from '../base/errors.ts';
+import { ensureKubernetesService, writeKubernetesEndpoints } from './bootstrap/kubernetes-service.ts';
+import { ensureNamespaces } from './bootstrap/namespaces.ts';
+import { ServerLeases } from './bootstrap/server-leases.ts';
+import type { ControlPlane } from './control-plane.ts';
+import { compactor, every, expirer } from './maintenance.ts';
+
+const ENDPOINTS_EVERY_MS = 10_000;
+
+/** What the server does by itself beside answering. */
+export class Background {
+  readonly #controlPlane: ControlPlane;
+  readonly #address: string;
+  readonly #port: number;
+  readonly #leases: ServerLeases;
+  readonly #stop = new AbortController();
+  #loops: Promise<void>[] = [];
+
+  constructor(controlPlane: ControlPlane, own: { advertiseAddress: string; port: number }) {
+    this.#controlPlane = controlPlane;
+    this.#address = own.advertiseAddress;
+    this.#port = own.port;
+    const { storage, clock } = controlPlane.options;
+    this.#leases = new ServerLeases({ storage, clock });
+  }
+
+  /** Makes what every cluster has; every step may be done again, and by several servers at once. */
+  async bootstrap(): Promise<void> {
+    const { store, options, pendingSteps } = this.#controlPlane;
+    await ensureNamespaces(store);
+    const cidrs = options.serviceClusterIpRanges ?? ['10.96.0.0/12'];
+    await ensureKubernetesService({
+      store,
+      serviceIp: firstAddress(cidrs[0] ?? '10.96.0.0/12'),
+      serviceCidrs: cidrs,
+      port: this.#port,
+    });
+    await this.#publish();
+    pendingSteps.delete('bootstrap');
+  }
+
+  start(): void {
+    const { options, cache, table, store } = this.#controlPlane;
+    const deps = { clock: options.clock, log: options.log };
+    const { signal } = this.#stop;
+    this.#loops = [
+      every(ENDPOINTS_EVERY_MS, "publishing the server's address", deps, signal, () => this.#publish()),
+      compactor(options.storage, cache, deps)(signal),
+      expirer(() => table.all(), store, deps)(signal),
+    ];
+  }
+
+  /** Stops the loops, and takes the server's address out of the Service `kubernetes`. */
+  async stop(): Promise<void> {
+    this.#controlPlane.stopping = true;
+    this.#stop.abort();
+    await Promise.all(this.#loops);
+    try {
+      await this.#leases.remove(this.#address);
+      const others = await this.#leases.living();
+      // The last server leaves its address: nobody else would answer, and a restart is likely.
+      if (others.length > 0) await writeKubernetesEndpoints(this.#controlPlane.store, others, this.#port);
+    } catch (error) {
+      const { log } = this.#controlPlane.options;
+      log.warn({ error: messageOf(error) }, 'could not take the address of this server out of its Service');
+    }
+  }
+
+  async #publish(): Promise<void> {
+    await this.#leases.renew(this.#address);
+    await writeKubernetesEndpoints(this.#controlPlane.store, await this.#leases.living(), this.#port);
+  }
+}
+
+/** 10.96.0.1 of 10.96.0.0/12. */
+export function firstAddress(cidr: string): string {
+  const [address = ''] = cidr.split('/');
+  if (address.includes(':')) return address.endsWith('::') ? `${address}1` : `${address}:1`;
+  const parts = address.split('.').map(Number);
+  return [...parts.slice(0, 3), (parts[3] ?? 0) + 1].join('.');
+}

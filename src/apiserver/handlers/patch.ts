@@ -1,0 +1,115 @@
+import { decodeValue, strictDecodingMessage } from '../../api/json/decode.ts';
+import { parseExact } from '../../api/json/exact-parser.ts';
+import { stringifyJson } from '../../api/json/encode.ts';
+import { deepClone } from '../../api/objects.ts';
+import type { JsonObject } from '../../api/objects.ts';
+import { PatchError } from '../../api/patch/errors.ts';
+import { applyJsonPatch } from '../../api/patch/json-patch.ts';
+import { applyMergePatch } from '../../api/patch/merge-patch.ts';
+import { applyStrategicMergePatch } from '../../api/patch/strategic-merge.ts';
+import type { KubeObject, ResourceInfo } from '../../api/resource.ts';
+import { apiVersionOf } from '../../api/resource.ts';
+import { schemaForKind } from '../../api/schema.ts';
+import { SlipwayError } from '../../base/errors.ts';
+import { mediaType, warningsOf } from '../codec/decode-body.ts';
+import { invalid } from '../field-error.ts';
+import type { RequestContext } from '../request-context.ts';
+import {
+  badRequest,
+  failure,
+  invalidObject,
+  requestEntityTooLarge,
+  unsupportedMediaType,
+} from '../status-errors.ts';
+
+const JSON_PATCH = 'application/json-patch+json';
+const MERGE_PATCH = 'application/merge-patch+json';
+const STRATEGIC_PATCH = 'application/strategic-merge-patch+json';
+
+/** A patch that was read but not applied yet; it is applied anew when an update is tried again. */
+export interface Patch {
+  type: typeof JSON_PATCH | typeof MERGE_PATCH | typeof STRATEGIC_PATCH;
+  value: unknown;
+  /** What strict decoding of the patch itself objects to. */
+  strictErrors: string[];
+}
+
+/** Reads the body. Strategic merge is for kinds with a schema of ours; custom resources have none. */
+export async function readPatch(context: RequestContext, strategic: boolean): Promise<Patch> {
+  const { http } = context;
+  const accepted: string[] = [JSON_PATCH, MERGE_PATCH, ...(strategic ? [STRATEGIC_PATCH] : [])];
+  const type = mediaType(http.headers['content-type']);
+  if (!accepted.includes(type)) throw unsupportedMediaType(accepted);
+  const text = (await http.body()).toString();
+  try {
+    const { value, duplicates } = parseExact(text);
+    const isList = Array.isArray(value);
+    if (type === JSON_PATCH && !isList) {
+      throw badRequest(
+        'error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp',
+      );
+    }
+    if (type !== JSON_PATCH && (isList || typeof value !== 'object' || value === null)) {
+      throw badRequest(
+        'error decoding patch: json: cannot unmarshal the value into Go value of type map[string]interface {}',
+      );
+    }
+    const strictErrors: string[] = [];
+    for (const names of duplicates.values()) {
+      for (const name of names) strictErrors.push(`duplicate field ${JSON.stringify(name)}`);
+    }
+    return { type: type as Patch['type'], value, strictErrors };
+  } catch (error) {
+    if (error instanceof SlipwayError && error.code === 'E_JSON') {
+      throw badRequest(`error decoding patch: ${error.message}`);
+    }
+    throw error;
+  }
+}
+
+/** The patched object, decoded anew: a patch can break a type as a whole object can. `current` stays as it is. */
+export function applyPatch(
+  patch: Patch,
+  current: KubeObject,
+  info: ResourceInfo,
+  context: RequestContext,
+  fieldValidation: 'Ignore' | 'Warn' | 'Strict',
+): KubeObject {
+  const schema = schemaForKind(info.group, info.version, info.kind);
+  let patched: unknown;
+  try {
+    if (patch.type === JSON_PATCH) patched = applyJsonPatch(current, patch.value);
+    else if (patch.type === STRATEGIC_PATCH && schema) {
+      patched = applyStrategicMergePatch(current as JsonObject, patch.value as JsonObject, schema);
+    } else patched = applyMergePatch(current, patch.value);
+  } catch (error) {
+    if (error instanceof PatchError) throw patchFailure(error);
+    throw error;
+  }
+  const value = deepClone(patched);
+  // The text is wanted in messages only, and the decoder changes the value that it is given.
+  const refuse = (why: string) =>
+    invalidObject({ group: '', kind: '' }, '', [invalid('patch', stringifyJson(patched), why)]);
+  let strictErrors: string[];
+  let object: KubeObject;
+  try {
+    const decoded = decodeValue(value, schema);
+    object = decoded.object as KubeObject;
+    strictErrors = [...patch.strictErrors, ...decoded.strictErrors];
+  } catch (error) {
+    if (error instanceof SlipwayError) throw refuse(error.message);
+    throw error;
+  }
+  object.kind ??= info.kind;
+  object.apiVersion ??= apiVersionOf(info);
+  if (strictErrors.length > 0 && fieldValidation === 'Strict')
+    throw refuse(strictDecodingMessage(strictErrors));
+  if (fieldValidation === 'Warn') for (const text of warningsOf(strictErrors)) context.warn(text);
+  return object;
+}
+
+function patchFailure(error: PatchError): Error {
+  if (error.status === 413) return requestEntityTooLarge(error.message);
+  if (error.status === 422) return failure(422, 'Invalid', error.message, {});
+  return badRequest(error.message);
+}

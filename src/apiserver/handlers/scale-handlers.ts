@@ -1,0 +1,95 @@
+import type { KubeObject } from '../../api/resource.ts';
+import { decodeBody } from '../codec/decode-body.ts';
+import { invalid } from '../field-error.ts';
+import { updateObject } from '../registry/update.ts';
+import type { ScaleSubresource } from '../resource-definition.ts';
+import { sendObject } from '../respond/send.ts';
+import { badRequest, conflict, invalidObject } from '../status-errors.ts';
+import { applyPatch, readPatch } from './patch.ts';
+import { currentEntry } from './read-handlers.ts';
+import { negotiatePlain } from './resource-call.ts';
+import type { ResourceCall } from './resource-call.ts';
+import { parseWriteOptions } from './write-options.ts';
+
+interface Scale extends KubeObject {
+  spec?: { replicas?: number };
+  status?: { replicas: number; selector?: string };
+}
+
+const SCALE = { group: 'autoscaling', version: 'v1', resource: 'scale', kind: 'Scale', namespaced: true };
+
+/** GET, PUT and PATCH of '/scale': an autoscaling/v1 Scale over the object. */
+export async function handleScale(call: ResourceCall, scale: ScaleSubresource<KubeObject>): Promise<void> {
+  const { env, served, context, target } = call;
+  const representation = negotiatePlain(call);
+  const { http, info } = context;
+  if (http.method === 'GET') {
+    const object = served.object(await currentEntry(call));
+    await sendObject(target, 200, scaleOf(scale, object), representation);
+    return;
+  }
+  const isPatch = http.method === 'PATCH';
+  const patch = isPatch ? await readPatch(context, served.hasProtobuf) : undefined;
+  const options = parseWriteOptions(http.query, isPatch ? 'PatchOptions' : 'UpdateOptions');
+  const sent = patch ? undefined : ((await decodeBody(context, SCALE, options.fieldValidation)) as Scale);
+  const outcome = await updateObject(
+    env,
+    served,
+    {
+      namespace: info.namespace,
+      name: info.name,
+      context,
+      dryRun: options.dryRun,
+      admission: true,
+      options: options.object,
+    },
+    (current) => {
+      const before = scaleOf(scale, current);
+      const wanted = patch
+        ? (applyPatch(patch, before, SCALE, context, options.fieldValidation) as Scale)
+        : (sent ?? before);
+      check(call, wanted, current);
+      const copy = served.codec.clone(current);
+      scale.write(copy, wanted.spec?.replicas ?? 0);
+      (copy.metadata ??= {}).resourceVersion = wanted.metadata?.resourceVersion ?? '';
+      return copy;
+    },
+  );
+  await sendObject(target, 200, scaleOf(scale, outcome.object), representation);
+}
+
+function check(call: ResourceCall, wanted: Scale, current: KubeObject): void {
+  const { info } = call.context;
+  const name = wanted.metadata?.name ?? '';
+  if (name !== '' && name !== info.name) {
+    throw badRequest(`the name of the object (${name}) does not match the name on the URL (${info.name})`);
+  }
+  const replicas = wanted.spec?.replicas ?? 0;
+  if (replicas < 0) {
+    throw invalidObject({ group: 'autoscaling', kind: 'Scale' }, info.name, [
+      invalid('spec.replicas', replicas, 'must be greater than or equal to 0'),
+    ]);
+  }
+  const uid = wanted.metadata?.uid ?? '';
+  if (uid !== '' && uid !== current.metadata?.uid) {
+    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${current.metadata?.uid}`;
+    throw conflict({ group: info.group, resource: `${info.resource}/scale` }, info.name, why);
+  }
+}
+
+function scaleOf(scale: ScaleSubresource<KubeObject>, object: KubeObject): Scale {
+  const { specReplicas, statusReplicas, selector } = scale.read(object);
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata ?? {};
+  const metadata = Object.fromEntries(
+    Object.entries({ name, namespace, uid, resourceVersion, creationTimestamp }).filter(
+      ([, value]) => value !== undefined,
+    ),
+  );
+  return {
+    kind: 'Scale',
+    apiVersion: 'autoscaling/v1',
+    metadata,
+    spec: { replicas: specReplicas },
+    status: { replicas: statusReplicas, ...(selector === '' ? {} : { selector }) },
+  };
+}

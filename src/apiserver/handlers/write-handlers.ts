@@ -1,0 +1,91 @@
+import type { KubeObject } from '../../api/resource.ts';
+import { decodeBody } from '../codec/decode-body.ts';
+import { createObject } from '../registry/create.ts';
+import { updateObject } from '../registry/update.ts';
+import type { UpdateParams } from '../registry/update.ts';
+import type { StatusSubresource } from '../resource-definition.ts';
+import { sendStored } from '../respond/object-answer.ts';
+import { sendObject } from '../respond/send.ts';
+import { applyPatch, readPatch } from './patch.ts';
+import { negotiateObject } from './resource-call.ts';
+import type { ResourceCall } from './resource-call.ts';
+import { parseWriteOptions } from './write-options.ts';
+
+/** POST to a collection. */
+export async function handleCreate(call: ResourceCall): Promise<void> {
+  const { env, served, context, target } = call;
+  const options = parseWriteOptions(context.http.query, 'CreateOptions');
+  const object = await decodeBody(context, served.info, options.fieldValidation);
+  const { virtual } = served.definition;
+  if (virtual) {
+    const representation = negotiateObject(call);
+    served.definition.strategy?.defaults?.(object);
+    const answer = await virtual.create(object, context, env.store);
+    await sendObject(
+      target,
+      201,
+      { ...answer, kind: served.info.kind, apiVersion: served.apiVersion },
+      representation,
+    );
+    return;
+  }
+  const representation = negotiateObject(call);
+  const outcome = await createObject(env, served, object, {
+    namespace: context.info.namespace,
+    context,
+    dryRun: options.dryRun,
+    admission: true,
+    options: options.object,
+  });
+  await sendStored(target, served, 201, outcome, representation, env.clock.now());
+}
+
+/** PUT to an object, or to a part of it. */
+export async function handleUpdate(call: ResourceCall, part?: StatusSubresource<KubeObject>): Promise<void> {
+  const { env, served, context, target } = call;
+  const representation = negotiateObject(call);
+  const options = parseWriteOptions(context.http.query, 'UpdateOptions');
+  const object = await decodeBody(context, served.info, options.fieldValidation);
+  const params = updateParams(call, options.dryRun, options.object, part);
+  if (!part && served.definition.strategy?.allowCreateOnUpdate && !object.metadata?.resourceVersion) {
+    params.createInstead = () => {
+      (object.metadata ??= {}).name = context.info.name;
+      return object;
+    };
+  }
+  const outcome = await updateObject(env, served, params, () => served.codec.clone(object));
+  const status = outcome.created ? 201 : 200;
+  await sendStored(target, served, status, outcome, representation, env.clock.now());
+}
+
+/** PATCH of an object, or of a part of it. */
+export async function handlePatch(call: ResourceCall, part?: StatusSubresource<KubeObject>): Promise<void> {
+  const { env, served, context, target } = call;
+  const representation = negotiateObject(call);
+  const patch = await readPatch(context, served.hasProtobuf);
+  const options = parseWriteOptions(context.http.query, 'PatchOptions');
+  const params = updateParams(call, options.dryRun, options.object, part);
+  const outcome = await updateObject(env, served, params, (current) =>
+    applyPatch(patch, current, served.info, context, options.fieldValidation),
+  );
+  await sendStored(target, served, 200, outcome, representation, env.clock.now());
+}
+
+function updateParams(
+  call: ResourceCall,
+  dryRun: boolean,
+  options: KubeObject,
+  part: StatusSubresource<KubeObject> | undefined,
+): UpdateParams {
+  const { context } = call;
+  const params: UpdateParams = {
+    namespace: context.info.namespace,
+    name: context.info.name,
+    context,
+    dryRun,
+    admission: true,
+    options,
+  };
+  if (part) params.part = part;
+  return params;
+}

@@ -1,0 +1,140 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { PathHandler } from './path-handler.ts';
+import type { ApiResponse, RequestContext, RequestInfo } from './request-context.ts';
+
+/** What the gauges read when they are asked. */
+export interface MetricSources {
+  watchers(): Array<{ group: string; resource: string; count: number }>;
+  objects(): Array<{ resource: string; count: number }>;
+  inFlight(): { reads: number; writes: number };
+  storeBytes(): Promise<number>;
+}
+
+const BUCKETS = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.5, 2, 5, 10, 15, 30, 60];
+
+/** The server's metrics, under upstream's names. */
+export class ServerMetrics {
+  readonly #registry = new Registry();
+  readonly #requests: Counter<'verb' | 'group' | 'version' | 'resource' | 'subresource' | 'code'>;
+  readonly #durations: Histogram<'verb' | 'group' | 'version' | 'resource' | 'subresource' | 'scope'>;
+  readonly #delay: ReturnType<typeof monitorEventLoopDelay>;
+
+  constructor() {
+    const registers = [this.#registry];
+    this.#requests = new Counter({
+      name: 'apiserver_request_total',
+      help: 'Requests by verb, resource and code.',
+      labelNames: ['verb', 'group', 'version', 'resource', 'subresource', 'code'],
+      registers,
+    });
+    this.#durations = new Histogram({
+      name: 'apiserver_request_duration_seconds',
+      help: 'Time to answer, in seconds; watches and streams are left out.',
+      labelNames: ['verb', 'group', 'version', 'resource', 'subresource', 'scope'],
+      buckets: BUCKETS,
+      registers,
+    });
+    this.#delay = monitorEventLoopDelay({ resolution: 10 });
+    this.#delay.enable();
+    const delay = this.#delay;
+    new Gauge({
+      name: 'slipway_event_loop_delay_max_seconds',
+      help: 'The longest stall of the event loop since the last scrape.',
+      registers,
+      collect() {
+        this.set(delay.max / 1e9);
+        delay.reset();
+      },
+    });
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  /** Adds the gauges that look at the rest of the server. */
+  observeSources(sources: MetricSources): void {
+    const registers = [this.#registry];
+    new Gauge({
+      name: 'apiserver_longrunning_requests',
+      help: 'Watches that run.',
+      labelNames: ['group', 'resource', 'verb'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { group, resource, count } of sources.watchers()) {
+          this.set({ group, resource, verb: 'WATCH' }, count);
+        }
+      },
+    });
+    new Gauge({
+      name: 'apiserver_storage_objects',
+      help: 'Objects in the store, by resource.',
+      labelNames: ['resource'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { resource, count } of sources.objects()) this.set({ resource }, count);
+      },
+    });
+    new Gauge({
+      name: 'apiserver_current_inflight_requests',
+      help: 'Requests under way.',
+      labelNames: ['request_kind'],
+      registers,
+      collect() {
+        const { reads, writes } = sources.inFlight();
+        this.set({ request_kind: 'readOnly' }, reads);
+        this.set({ request_kind: 'mutating' }, writes);
+      },
+    });
+    new Gauge({
+      name: 'apiserver_storage_size_bytes',
+      help: 'Size of the store on disk.',
+      registers,
+      async collect() {
+        this.set(await sources.storeBytes());
+      },
+    });
+  }
+
+  observe(info: RequestInfo, longRunning: boolean, code: number, seconds: number): void {
+    // Unknown paths all count as one, so that a scanner cannot fill the registry with labels.
+    const resource = code === 404 && info.name === '' ? '' : info.resource;
+    const labels = {
+      verb: info.verb.toUpperCase(),
+      group: resource === '' ? '' : info.group,
+      version: resource === '' ? '' : info.version,
+      resource,
+      subresource: resource === '' ? '' : info.subresource,
+    };
+    if (info.isResourceRequest && resource === '') return;
+    this.#requests.inc({ ...labels, code: String(code) });
+    if (longRunning) return;
+    let scope = info.namespace === '' ? 'cluster' : 'namespace';
+    if (info.name !== '') scope = 'resource';
+    this.#durations.observe({ ...labels, scope }, seconds);
+  }
+
+  async text(): Promise<{ contentType: string; body: Buffer }> {
+    return { contentType: this.#registry.contentType, body: Buffer.from(await this.#registry.metrics()) };
+  }
+
+  close(): void {
+    this.#delay.disable();
+  }
+}
+
+/** /metrics. */
+export class MetricsHandler implements PathHandler {
+  readonly #metrics: ServerMetrics;
+
+  constructor(metrics: ServerMetrics) {
+    this.#metrics = metrics;
+  }
+
+  async handle(context: RequestContext, response: ApiResponse): Promise<boolean> {
+    if (context.info.path !== '/metrics') return false;
+    const { contentType, body } = await this.#metrics.text();
+    response.send(200, contentType, body);
+    return true;
+  }
+}

@@ -1,0 +1,92 @@
+import { createPrivateKey, createPublicKey } from 'node:crypto';
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import type { ServiceAccountOptions } from './api-server-options.ts';
+import { RequestAuthenticator } from './authn/authenticator.ts';
+import { BootstrapTokens } from './authn/bootstrap-tokens.ts';
+import { CaBundle } from './authn/certificates.ts';
+import { jwtKey } from './authn/jwt.ts';
+import type { JwtKey } from './authn/jwt.ts';
+import { ServiceAccountTokens } from './authn/service-account-tokens.ts';
+import { TokenIssuer } from './authn/token-issuer.ts';
+import type { Authorizer } from './authorization.ts';
+import { EscalationCheck } from './authz/escalation.ts';
+import { NodeAuthorizer } from './authz/node-authorizer.ts';
+import { followNodeGraph, NodeGraph } from './authz/node-graph.ts';
+import type { ObjectFeed } from './authz/object-feed.ts';
+import { followRbac, RbacAuthorizer } from './authz/rbac-authorizer.ts';
+import { RbacIndex } from './authz/rbac-index.ts';
+import { privilegedAuthorizer, UnionAuthorizer } from './authz/union-authorizer.ts';
+import type { ObjectReader } from './object-store.ts';
+
+export interface PolicyOptions {
+  reader: ObjectReader;
+  feed: ObjectFeed;
+  clientCa: () => string;
+  requestHeader: { caPem: string; allowedNames: string[] } | undefined;
+  serviceAccounts: ServiceAccountOptions | undefined;
+  clock: Clock;
+  log: Logger;
+}
+
+/** Who may come in and what they may do. */
+export interface Policy {
+  authenticator: RequestAuthenticator;
+  authorizer: Authorizer;
+  escalation: EscalationCheck;
+  tokens: TokenIssuer | undefined;
+  /** Keys that tokens are checked with, for OpenID discovery. */
+  tokenKeys: JwtKey[];
+  issuer: string;
+  apiAudiences: string[];
+  stop(): void;
+}
+
+/** Wires authentication (front proxy, certificates, tokens) and authorization (masters, nodes, RBAC). */
+export function createPolicy(options: PolicyOptions): Policy {
+  const { reader, feed, clock, log, serviceAccounts, requestHeader } = options;
+  const index = new RbacIndex();
+  const rbac = new RbacAuthorizer(index);
+  const graph = new NodeGraph();
+  const authorizer = new UnionAuthorizer([privilegedAuthorizer, new NodeAuthorizer(graph), rbac]);
+  const issuer = serviceAccounts?.issuer ?? 'https://kubernetes.default.svc';
+  const apiAudiences = serviceAccounts?.apiAudiences ?? [issuer];
+  const tokenKeys = (serviceAccounts?.keysPem ?? []).map((pem) => jwtKey(createPublicKey(pem)));
+  const checker = new ServiceAccountTokens({
+    issuers: [issuer],
+    keys: tokenKeys,
+    apiAudiences,
+    reader,
+    clock,
+  });
+  const authenticator = new RequestAuthenticator({
+    clientCa: new CaBundle(options.clientCa),
+    ...(requestHeader
+      ? {
+          requestHeader: {
+            ca: new CaBundle(() => requestHeader.caPem),
+            allowedNames: requestHeader.allowedNames,
+          },
+        }
+      : {}),
+    serviceAccounts: checker,
+    bootstrapTokens: new BootstrapTokens({ reader, clock }),
+    log,
+  });
+  const signingKey = serviceAccounts?.signingKeyPem;
+  const ends = [followRbac(index, feed), followNodeGraph(graph, feed)];
+  return {
+    authenticator,
+    authorizer,
+    escalation: new EscalationCheck(authorizer, rbac, index),
+    tokens: signingKey
+      ? new TokenIssuer({ issuer, privateKey: createPrivateKey(signingKey), clock })
+      : undefined,
+    tokenKeys,
+    issuer,
+    apiAudiences,
+    stop: () => {
+      for (const end of ends) end();
+    },
+  };
+}

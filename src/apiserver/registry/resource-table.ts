@@ -1,0 +1,56 @@
+import type { KubeObject, ResourceInfo } from '../../api/resource.ts';
+import type { ResourceDefinition } from '../resource-definition.ts';
+import { OBJECT_CODEC } from '../codec/object-codec.ts';
+import type { ParsedObjects } from '../watch-cache/cache-entry.ts';
+import type { WatchCache } from '../watch-cache/watch-cache.ts';
+import { ServedResource } from './served-resource.ts';
+
+/**
+ * All resources that are served, by group, version and resource. It may change while the server runs (custom
+ * resources come and go); `generation` tells discovery and OpenAPI when to make themselves anew.
+ */
+export class ResourceTable {
+  readonly #byPath = new Map<string, ServedResource>();
+  readonly #cache: WatchCache;
+  readonly #parsed: ParsedObjects;
+  #generation = 1;
+
+  constructor(cache: WatchCache, parsed: ParsedObjects) {
+    this.#cache = cache;
+    this.#parsed = parsed;
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+
+  add(definition: ResourceDefinition): ServedResource {
+    const served = new ServedResource(definition, OBJECT_CODEC, this.#cache, this.#parsed);
+    this.#byPath.set(pathOf(definition.info), served);
+    this.#generation += 1;
+    return served;
+  }
+
+  remove(info: { group: string; version: string; resource: string }): void {
+    this.#byPath.delete(pathOf(info));
+    this.#generation += 1;
+  }
+
+  find(group: string, version: string, resource: string): ServedResource | undefined {
+    return this.#byPath.get(pathOf({ group, version, resource }));
+  }
+
+  get<T extends KubeObject>(info: ResourceInfo<T>): ServedResource {
+    const served = this.#byPath.get(pathOf(info));
+    if (!served) throw new Error(`no resource ${pathOf(info)} is served`);
+    return served;
+  }
+
+  all(): ServedResource[] {
+    return [...this.#byPath.values()];
+  }
+}
+
+function pathOf(info: { group: string; version: string; resource: string }): string {
+  return `${info.group}/${info.version}/${info.resource}`;
+}

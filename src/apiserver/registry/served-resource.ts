@@ -1,0 +1,111 @@
+import type { KubeObject, ResourceInfo } from '../../api/resource.ts';
+import { apiVersionOf } from '../../api/resource.ts';
+import { schemaForKind } from '../../api/schema.ts';
+import type { GroupResource } from '../status-errors.ts';
+import type { ResourceDefinition, Subresource, Verb } from '../resource-definition.ts';
+import type { CacheEntry, ParsedObjects } from '../watch-cache/cache-entry.ts';
+import type { ResourceCache } from '../watch-cache/resource-cache.ts';
+import { toStoredText } from '../watch-cache/stored-form.ts';
+import type { WatchCache } from '../watch-cache/watch-cache.ts';
+import type { ObjectCodec } from '../codec/object-codec.ts';
+
+const ALL_VERBS: readonly Verb[] = [
+  'create',
+  'delete',
+  'deletecollection',
+  'get',
+  'list',
+  'patch',
+  'update',
+  'watch',
+];
+
+/** One resource in one version as clients see it, over the objects as they are stored. */
+export class ServedResource {
+  readonly definition: ResourceDefinition;
+  readonly info: ResourceInfo;
+  readonly groupResource: GroupResource;
+  readonly apiVersion: string;
+  readonly verbs: readonly Verb[];
+  readonly codec: ObjectCodec;
+  readonly #storedInfo: ResourceInfo;
+  readonly #watchCache: WatchCache;
+  readonly #parsed: ParsedObjects;
+  #cache: ResourceCache | undefined;
+
+  constructor(
+    definition: ResourceDefinition,
+    codec: ObjectCodec,
+    watchCache: WatchCache,
+    parsed: ParsedObjects,
+  ) {
+    this.definition = definition;
+    this.info = definition.info;
+    this.groupResource = { group: definition.info.group, resource: definition.info.resource };
+    this.apiVersion = apiVersionOf(definition.info);
+    this.verbs = definition.verbs ?? (definition.virtual ? ['create'] : ALL_VERBS);
+    this.codec = codec;
+    this.#storedInfo = definition.storedAs?.info ?? definition.info;
+    this.#watchCache = watchCache;
+    this.#parsed = parsed;
+    if (!definition.virtual) this.#cache = watchCache.resource(this.#storedInfo);
+  }
+
+  /** The objects; throws for a kind that is never stored. */
+  get cache(): ResourceCache {
+    this.#cache ??= this.#watchCache.resource(this.#storedInfo);
+    return this.#cache;
+  }
+
+  /** All built-in kinds have a protobuf form, custom ones have none. */
+  get hasProtobuf(): boolean {
+    return schemaForKind(this.info.group, this.info.version, this.info.kind) !== undefined;
+  }
+
+  /** Whether the stored bytes are what this version serves. */
+  get servesStoredForm(): boolean {
+    return this.definition.storedAs === undefined;
+  }
+
+  get listKind(): string {
+    return `${this.info.kind}List`;
+  }
+
+  subresource(name: string): Subresource<KubeObject> | undefined {
+    return this.definition.subresources?.find((sub) => sub.name === name);
+  }
+
+  storageKey(namespace: string, name: string): string {
+    return this.cache.prefix + this.key(namespace, name);
+  }
+
+  key(namespace: string, name: string): string {
+    return this.info.namespaced ? `${namespace}/${name}` : name;
+  }
+
+  /** The object of an entry in this version, shared: it must not be changed. */
+  object(entry: CacheEntry): KubeObject {
+    const stored = this.#parsed.of(entry);
+    return this.definition.storedAs ? this.definition.storedAs.fromStored(stored) : stored;
+  }
+
+  /** The caller's own copy. */
+  copy(entry: CacheEntry): KubeObject {
+    const stored = this.#parsed.copyOf(entry);
+    return this.definition.storedAs ? this.definition.storedAs.fromStored(stored) : stored;
+  }
+
+  /** JSON in this version, with its resourceVersion. */
+  json(entry: CacheEntry): Buffer {
+    return this.servesStoredForm ? entry.bytes : Buffer.from(this.codec.stringify(this.object(entry)));
+  }
+
+  /** The bytes to store for an object of this version, in a buffer of exactly their size. */
+  toStored(object: KubeObject): Buffer {
+    const stored = this.definition.storedAs ? this.definition.storedAs.toStored(object) : object;
+    const text = toStoredText(this.#storedInfo, stored, this.codec.stringify);
+    const out = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
+    out.write(text);
+    return out;
+  }
+}

@@ -1,0 +1,277 @@
+import type { KubeObject } from '../../api/resource.ts';
+import type { FieldError } from '../field-error.ts';
+import { invalid } from '../field-error.ts';
+import type { RequestContext } from '../request-context.ts';
+import type { StatusSubresource, StrategyContext, Undo } from '../resource-definition.ts';
+import { identicalJson } from './identical-json.ts';
+import { badRequest, conflict, invalidObject, notFound, StatusError } from '../status-errors.ts';
+import type { CacheEntry } from '../watch-cache/cache-entry.ts';
+import { createObject } from './create.ts';
+import { finishDeletion } from './delete.ts';
+import { bumpsGeneration } from './generation.ts';
+import { validateMetaOnUpdate } from './object-meta.ts';
+import { readEntry } from './read-entry.ts';
+import { strategyContext } from './registry-env.ts';
+import type { RegistryEnv } from './registry-env.ts';
+import type { ServedResource } from './served-resource.ts';
+import { storedOutcome, withoutRevision } from './write-outcome.ts';
+import type { WriteOutcome } from './write-outcome.ts';
+
+export interface UpdateParams {
+  namespace: string;
+  name: string;
+  context: RequestContext;
+  dryRun: boolean;
+  admission: boolean;
+  /** The part that is written; undefined for the object itself. */
+  part?: StatusSubresource<KubeObject>;
+  options?: KubeObject;
+  /** What a PUT to a missing name creates; undefined where that is not allowed. */
+  createInstead?: () => KubeObject;
+  /** False for the server's own writes that may change what clients may not. */
+  strategy?: boolean;
+}
+
+/** Makes the new object out of the current one (shared: not to be changed). undefined leaves it as it is. */
+export type Transform = (
+  current: KubeObject,
+  context: StrategyContext,
+) => KubeObject | undefined | Promise<KubeObject | undefined>;
+
+/**
+ * Reads, transforms, reviews and writes, again from the start when another write came between and the
+ * client named no version. The first try uses the cache; only its failure asks the store.
+ */
+export async function updateObject(
+  env: RegistryEnv,
+  served: ServedResource,
+  params: UpdateParams,
+  transform: Transform,
+): Promise<WriteOutcome> {
+  let fresh = false;
+  for (;;) {
+    const entry = await readEntry(env, served, params.namespace, params.name, fresh);
+    if (!entry) {
+      if (!fresh) {
+        fresh = true;
+        continue;
+      }
+      if (!params.createInstead) throw notFound(served.groupResource, params.name);
+      return createObject(env, served, params.createInstead(), {
+        ...params,
+        options: { ...params.options, kind: 'CreateOptions' } as KubeObject,
+      });
+    }
+    try {
+      const outcome = await updateOnce(env, served, params, transform, entry);
+      if (outcome) return outcome;
+      fresh = true;
+    } catch (error) {
+      // What looked wrong may only have looked so in an old state.
+      const newest = fresh ? entry : await readEntry(env, served, params.namespace, params.name, true);
+      if (newest?.revision === entry.revision) throw error;
+      fresh = true;
+    }
+  }
+}
+
+/** One try; undefined where another write came between. */
+async function updateOnce(
+  env: RegistryEnv,
+  served: ServedResource,
+  params: UpdateParams,
+  transform: Transform,
+  entry: CacheEntry,
+): Promise<WriteOutcome | undefined> {
+  const old = served.object(entry);
+  const context = strategyContext(env, params.context);
+  let object = await transform(old, context);
+  if (object === undefined) return { object: old, entry, created: false };
+  checkIdentity(served, object, params);
+  checkVersion(served, object, old, params.name);
+  const strategy = served.definition.strategy;
+  object.apiVersion = served.apiVersion;
+  object.kind = served.info.kind;
+  if (params.strategy !== false) strategy?.defaults?.(object);
+  const attributes = {
+    operation: 'UPDATE' as const,
+    resource: served.info,
+    subresource: params.part?.name ?? '',
+    namespace: params.namespace,
+    name: params.name,
+    object: object as KubeObject | undefined,
+    oldObject: old,
+    options: params.options,
+    context: params.context,
+  };
+  if (params.admission) {
+    await env.admission.admit(attributes, env.store);
+    object = attributes.object ?? object;
+    if (params.strategy !== false) strategy?.defaults?.(object);
+  }
+  takeOverMeta(object, old);
+  if (params.strategy !== false) prepare(served, object, old, params, context);
+  if (params.strategy !== false) await validate(served, object, old, params, context);
+  if (params.admission) await env.admission.validate({ ...attributes, object }, env.store);
+  if (identicalJson(object, old)) return { object: old, entry, created: false };
+  if (shouldDelete(served, object, old)) {
+    return finishDeletion(env, served, params, entry, object, context);
+  }
+  const undo =
+    params.strategy === false || params.part
+      ? undefined
+      : await strategy?.beforeUpdate?.(object, old, context);
+  return store(env, served, params, entry, object, context, undo);
+}
+
+async function store(
+  env: RegistryEnv,
+  served: ServedResource,
+  params: UpdateParams,
+  entry: CacheEntry,
+  object: KubeObject,
+  context: StrategyContext,
+  undo: Undo | undefined,
+): Promise<WriteOutcome | undefined> {
+  let kept = false;
+  try {
+    if (params.dryRun) {
+      const { kv } = await env.storage.get(served.storageKey(params.namespace, params.name));
+      if (kv?.modRevision !== entry.revision) return undefined;
+      return { object, entry: undefined, created: false };
+    }
+    const value = served.toStored(object);
+    const key = served.storageKey(params.namespace, params.name);
+    const result = await env.storage.put(key, value, entry.revision);
+    if (!result.ok) return undefined;
+    kept = true;
+    const old = served.object(entry);
+    if (!params.part) await served.definition.strategy?.afterUpdate?.(object, old, context);
+    return await storedOutcome(env, served, params.namespace, params.name, value, result.revision, false);
+  } finally {
+    if (!kept && undo) await undo();
+  }
+}
+
+function checkIdentity(served: ServedResource, object: KubeObject, params: UpdateParams): void {
+  const metadata = (object.metadata ??= {});
+  metadata.name ??= params.name;
+  if (metadata.name === '') metadata.name = params.name;
+  if (metadata.name !== params.name) {
+    throw badRequest(
+      `the name of the object (${metadata.name}) does not match the name on the URL (${params.name})`,
+    );
+  }
+  if (!served.info.namespaced) return;
+  if (!metadata.namespace) metadata.namespace = params.namespace;
+  if (metadata.namespace !== params.namespace) {
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+  }
+}
+
+function checkVersion(served: ServedResource, object: KubeObject, old: KubeObject, name: string): void {
+  const metadata = (object.metadata ??= {});
+  const uid = metadata.uid ?? '';
+  if (uid !== '' && uid !== old.metadata?.uid) {
+    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata?.uid ?? ''}`;
+    throw conflict(served.groupResource, name, why);
+  }
+  const asked = metadata.resourceVersion ?? '';
+  if (asked === '' || asked === '0') {
+    if (served.definition.strategy?.allowUnconditionalUpdate === false) {
+      const error = invalid('metadata.resourceVersion', 0, 'must be specified for an update');
+      throw invalidObject({ ...served.info }, name, [error]);
+    }
+  } else if (asked !== old.metadata?.resourceVersion) {
+    throw conflict(served.groupResource, name);
+  }
+  metadata.resourceVersion = old.metadata?.resourceVersion ?? '';
+}
+
+/** What a client left out or may not change is taken from the old object, as upstream's rest.BeforeUpdate. */
+function takeOverMeta(object: KubeObject, old: KubeObject): void {
+  const metadata = (object.metadata ??= {});
+  const before = old.metadata ?? {};
+  if (!metadata.uid) metadata.uid = before.uid ?? '';
+  if (!metadata.creationTimestamp) metadata.creationTimestamp = before.creationTimestamp ?? '';
+  if (before.deletionTimestamp) metadata.deletionTimestamp = before.deletionTimestamp;
+  if (before.deletionGracePeriodSeconds !== undefined) {
+    metadata.deletionGracePeriodSeconds ??= before.deletionGracePeriodSeconds;
+  }
+  if (before.generation === undefined) delete metadata.generation;
+  else metadata.generation = before.generation;
+  if (before.generateName !== undefined) metadata.generateName ??= before.generateName;
+  delete (metadata as { selfLink?: string }).selfLink;
+}
+
+function prepare(
+  served: ServedResource,
+  object: KubeObject,
+  old: KubeObject,
+  params: UpdateParams,
+  context: StrategyContext,
+): void {
+  const { definition } = served;
+  if (params.part) {
+    if (params.part.prepareForUpdate) params.part.prepareForUpdate(object, old, context);
+    else if (params.part.name === 'status') keepAllButStatus(object, old);
+    if (params.part.bumpsGeneration && bumpsGeneration(definition, object, old)) bump(object, old);
+    return;
+  }
+  if (definition.strategy?.prepareForUpdate) definition.strategy.prepareForUpdate(object, old, context);
+  else if (served.subresource('status')) takeStatus(object, old);
+  if (bumpsGeneration(definition, object, old)) bump(object, old);
+}
+
+function bump(object: KubeObject, old: KubeObject): void {
+  (object.metadata ??= {}).generation = (old.metadata?.generation ?? 0) + 1;
+}
+
+/** An update of the object does not touch its status. */
+export function takeStatus(object: KubeObject, old: KubeObject): void {
+  const target = object as { status?: unknown };
+  const status = (old as { status?: unknown }).status;
+  if (status === undefined) delete target.status;
+  else target.status = status;
+}
+
+/** An update of the status touches only it and labels, annotations, owners and finalizers. */
+export function keepAllButStatus(object: KubeObject, old: KubeObject): void {
+  const target = object as Record<string, unknown>;
+  for (const name of Object.keys(target)) if (name !== 'status' && name !== 'metadata') delete target[name];
+  for (const [name, value] of Object.entries(old)) {
+    if (name !== 'status' && name !== 'metadata') target[name] = value;
+  }
+}
+
+async function validate(
+  served: ServedResource,
+  object: KubeObject,
+  old: KubeObject,
+  params: UpdateParams,
+  context: StrategyContext,
+): Promise<void> {
+  const errors: FieldError[] = validateMetaOnUpdate(object, old);
+  const strategy = served.definition.strategy;
+  if (params.part) errors.push(...((await params.part.validateUpdate?.(object, old, context)) ?? []));
+  else {
+    errors.push(...((await strategy?.validateUpdate?.(object, old, context)) ?? []));
+    for (const text of strategy?.warningsOnUpdate?.(object, old) ?? []) params.context.warn(text);
+  }
+  if (errors.length > 0) throw invalidObject({ ...served.info }, params.name, errors);
+}
+
+/** The last finalizer of an object that is being deleted has gone. */
+function shouldDelete(served: ServedResource, object: KubeObject, old: KubeObject): boolean {
+  if ((object.metadata?.finalizers?.length ?? 0) > 0) return false;
+  if (!old.metadata?.deletionTimestamp) return false;
+  if ((old.metadata.deletionGracePeriodSeconds ?? 0) > 0) return false;
+  return served.definition.strategy?.readyToDelete?.(object) ?? true;
+}
+
+/** Whether an error is the client's to solve by reading again. */
+export function isVersionConflict(error: unknown): boolean {
+  return error instanceof StatusError && error.reason === 'Conflict';
+}
+
+export { withoutRevision };

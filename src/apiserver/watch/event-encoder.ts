@@ -1,0 +1,85 @@
+import { stringifyJson } from '../../api/json/encode.ts';
+import { encodeProtobuf, encodeWatchFrame } from '../../api/protobuf/envelope.ts';
+import type { KubeObject } from '../../api/resource.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { StatusBody } from '../status-errors.ts';
+import type { ServedResource } from '../registry/served-resource.ts';
+import { partialMetadata } from '../respond/partial-metadata.ts';
+import { JSON_TYPE, PROTOBUF_TYPE } from '../respond/representation.ts';
+import type { Representation } from '../respond/representation.ts';
+import { table } from '../respond/table.ts';
+import type { IncludeObject } from '../respond/table.ts';
+import type { CacheEntry } from '../watch-cache/cache-entry.ts';
+
+export type EventType = 'ADDED' | 'MODIFIED' | 'DELETED';
+
+/** Turns events into the bytes of one watch stream. */
+export interface EventEncoder {
+  readonly contentType: string;
+  /** Watchers with the same key get the same bytes, which are made once. */
+  readonly key: string;
+  event(type: EventType, entry: CacheEntry): Buffer;
+  /** `initialEnd` marks the end of the initial events. */
+  bookmark(revision: number, initialEnd: boolean): Buffer;
+  error(status: StatusBody): Buffer;
+}
+
+const TAIL = Buffer.from('}\n');
+const HEADS: Record<EventType, Buffer> = {
+  ADDED: Buffer.from('{"type":"ADDED","object":'),
+  MODIFIED: Buffer.from('{"type":"MODIFIED","object":'),
+  DELETED: Buffer.from('{"type":"DELETED","object":'),
+};
+const END_ANNOTATION = 'k8s.io/initial-events-end';
+
+export function eventEncoder(
+  served: ServedResource,
+  representation: Representation,
+  include: IncludeObject,
+  clock: Clock,
+): EventEncoder {
+  const { mediaType, as, metaVersion } = representation;
+  const isProtobuf = mediaType === PROTOBUF_TYPE;
+  const shape = (object: KubeObject): object => {
+    if (as === 'Table') return tableOf(served, object, include, metaVersion, clock.now());
+    return as === '' ? object : partialMetadata(object, metaVersion);
+  };
+  const frame = (type: string, object: object): Buffer =>
+    isProtobuf
+      ? encodeWatchFrame(type, encodeProtobuf(object))
+      : Buffer.from(`{"type":"${type}","object":${stringifyJson(object)}}\n`);
+  const plainJson = as === '' && !isProtobuf;
+  return {
+    contentType: isProtobuf ? `${PROTOBUF_TYPE};stream=watch` : JSON_TYPE,
+    key: `${served.apiVersion} ${mediaType} ${as} ${metaVersion} ${as === 'Table' ? include : ''}`,
+    event: (type, entry) =>
+      plainJson && served.servesStoredForm
+        ? Buffer.concat([HEADS[type], entry.bytes, TAIL])
+        : frame(type, shape(served.object(entry))),
+    bookmark: (revision, initialEnd) =>
+      frame('BOOKMARK', shape(bookmarkObject(served, revision, initialEnd))),
+    error: (status) => frame('ERROR', status),
+  };
+}
+
+function bookmarkObject(served: ServedResource, revision: number, initialEnd: boolean): KubeObject {
+  const object: KubeObject = {
+    kind: served.info.kind,
+    apiVersion: served.apiVersion,
+    metadata: { resourceVersion: String(revision) },
+  };
+  if (initialEnd && object.metadata) object.metadata.annotations = { [END_ANNOTATION]: 'true' };
+  return object;
+}
+
+function tableOf(
+  served: ServedResource,
+  object: KubeObject,
+  include: IncludeObject,
+  metaVersion: string,
+  now: number,
+): object {
+  const metadata = { resourceVersion: object.metadata?.resourceVersion ?? '' };
+  // A bookmark has no name and no row of its own to show, but clients read its version from the row.
+  return table(served, [object], metadata, include, metaVersion, now);
+}

@@ -1,0 +1,144 @@
+import type { ApiResponse } from '../request-context.ts';
+import { resourceExpired } from '../status-errors.ts';
+import type { StatusBody } from '../status-errors.ts';
+import type { Selection } from '../registry/selection.ts';
+import type { ServedResource } from '../registry/served-resource.ts';
+import type { CacheEvent } from '../watch-cache/event-window.ts';
+import type { EventEncoder, EventType } from './event-encoder.ts';
+
+/** A client that has taken less than this is fed; beyond it the watcher waits in its place. */
+const MAX_PENDING_BYTES = 256 * 1024;
+/** Events put together for one write. */
+const MAX_BATCH_BYTES = 128 * 1024;
+
+/**
+ * One client's watch. It has a place in the resource's event window instead of a queue, so that a slow
+ * client holds no memory: when its place has been dropped from the window, its watch ends with 410.
+ */
+export class Watcher {
+  readonly served: ServedResource;
+  readonly bookmarks: boolean;
+  readonly #selection: Selection;
+  readonly #encoder: EventEncoder;
+  readonly #response: ApiResponse;
+  #cursor: number;
+  #waiting = false;
+  #ended = false;
+  #sentRevision = 0;
+
+  constructor(options: {
+    served: ServedResource;
+    selection: Selection;
+    encoder: EventEncoder;
+    response: ApiResponse;
+    cursor: number;
+    bookmarks: boolean;
+  }) {
+    this.served = options.served;
+    this.bookmarks = options.bookmarks;
+    this.#selection = options.selection;
+    this.#encoder = options.encoder;
+    this.#response = options.response;
+    this.#cursor = options.cursor;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Writes what is new, as far as the client takes it. */
+  advance(): void {
+    const { window } = this.served.cache;
+    if (this.#ended) return;
+    if (this.#cursor < window.start) {
+      this.fail(
+        resourceExpired(`too old resource version: the watch fell behind the events that are kept`).status,
+      );
+      return;
+    }
+    while (!this.#waiting && !this.#ended && this.#cursor < window.end) this.#writeBatch();
+  }
+
+  /** Tells the version that the cache has reached, if the client has everything before it. */
+  bookmark(revision: number): void {
+    if (this.#ended || this.#waiting || this.#cursor < this.served.cache.window.end) return;
+    if (revision <= this.#sentRevision) return;
+    this.#sentRevision = revision;
+    this.#write(this.#encoder.bookmark(revision, false));
+  }
+
+  /** Ends the stream with an ERROR event. */
+  fail(status: StatusBody): void {
+    if (this.#ended) return;
+    this.#response.write(this.#encoder.error(status));
+    this.end();
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#response.end();
+  }
+
+  /** The client has gone. */
+  close(): void {
+    this.#ended = true;
+  }
+
+  #writeBatch(): void {
+    const { window } = this.served.cache;
+    const frames: Buffer[] = [];
+    let size = 0;
+    while (this.#cursor < window.end && size < MAX_BATCH_BYTES) {
+      const event = window.at(this.#cursor);
+      this.#cursor += 1;
+      const frame = event && this.#frame(event);
+      if (!frame) continue;
+      frames.push(frame);
+      size += frame.length;
+      this.#sentRevision = event.revision;
+    }
+    const [first] = frames;
+    if (first) this.#write(frames.length === 1 ? first : Buffer.concat(frames, size));
+  }
+
+  #write(bytes: Buffer): void {
+    if (this.#response.write(bytes) || this.#response.pendingBytes < MAX_PENDING_BYTES) return;
+    this.#waiting = true;
+    void this.#response.drained().then(
+      () => {
+        this.#waiting = false;
+        this.advance();
+      },
+      () => this.close(),
+    );
+  }
+
+  /** The event as this watcher sees it: an object that leaves the selection is deleted for it. */
+  #frame(event: CacheEvent): Buffer | undefined {
+    const { entry, previous } = event;
+    const selection = this.#selection;
+    if (!selection.inScope(entry.key)) return undefined;
+    if (selection.everything) return this.#encoded(event, event.type, event.type);
+    const before = previous !== undefined && selection.matches(this.served, previous);
+    if (event.type === 'DELETED') return before ? this.#encoded(event, 'DELETED', 'DELETED') : undefined;
+    const after = selection.matches(this.served, entry);
+    if (after) return this.#encoded(event, before ? 'MODIFIED' : 'ADDED', before ? 'MODIFIED' : 'ADDED');
+    return before ? this.#encoded(event, 'DELETED', 'LEFT') : undefined;
+  }
+
+  #encoded(event: CacheEvent, type: EventType, frameKey: string): Buffer {
+    const key = `${this.#encoder.key} ${frameKey}`;
+    let frame = event.frames.get(key);
+    if (!frame) {
+      // What has left the selection is shown as it last was in it, under the new version.
+      const shown =
+        frameKey === 'LEFT' && event.previous
+          ? this.served.cache.withRevision(event.previous, event.revision)
+          : event.entry;
+      frame = this.#encoder.event(type, shown);
+      event.frames.set(key, frame);
+    }
+    return frame;
+  }
+}
