@@ -1,6 +1,6 @@
 import type { Node, Pod, Service } from '../../api/gen/types/core-v1.ts';
 import type { Endpoint, EndpointPort, EndpointSlice } from '../../api/gen/types/discovery-v1.ts';
-import { canonicalJson, controllerRefTo, equalJson, metaOf, nameOf } from '../shared/meta.ts';
+import { controllerRefTo, looseJson, metaOf, nameOf } from '../shared/meta.ts';
 import { isPodReady, isPodTerminal } from '../shared/pod-status.ts';
 import { addressOf, familiesOf, hostnameOf, isHeadless, portsFor } from './service-pods.ts';
 import type { AddressType } from './service-pods.ts';
@@ -111,14 +111,14 @@ function planGroup(
       const wanted = missing.get(endpointKey(endpoint));
       if (!wanted) continue;
       missing.delete(endpointKey(endpoint));
-      endpoints.push(equalJson(wanted, endpoint) ? endpoint : wanted);
+      endpoints.push(looseJson(wanted) === looseJson(endpoint) ? endpoint : wanted);
     }
     return { slice, endpoints };
   });
   const rest = [...missing.values()];
   // Slices that are written anyway take the new ones first, then those with the least room left.
   const changed = (entry: (typeof kept)[number]): boolean =>
-    !equalJson(entry.endpoints, entry.slice.endpoints ?? []);
+    looseJson(entry.endpoints) !== looseJson(entry.slice.endpoints ?? []);
   for (const entry of kept.sort(
     (a, b) => Number(changed(b)) - Number(changed(a)) || b.endpoints.length - a.endpoints.length,
   ))
@@ -130,7 +130,7 @@ function planGroup(
       continue;
     }
     const wanted = withEndpoints(service, group, slice, endpoints);
-    if (!equalJson(comparable(slice), comparable(wanted))) plan.update.push(wanted);
+    if (looseJson(comparable(slice)) !== looseJson(comparable(wanted))) plan.update.push(wanted);
   }
   while (rest.length > 0) plan.create.push(newSlice(service, group, rest.splice(0, MAX_ENDPOINTS)));
   if (empty && kept.length === 0) plan.create.push(newSlice(service, group, []));
@@ -182,7 +182,7 @@ function endpointKey(endpoint: Endpoint): string {
 
 function portsKey(ports: readonly EndpointPort[] | undefined): string {
   return [...(ports ?? [])]
-    .map(canonicalJson)
+    .map(looseJson)
     .sort((a, b) => (a < b ? -1 : 1))
     .join();
 }

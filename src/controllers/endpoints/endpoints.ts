@@ -20,7 +20,7 @@ import {
 } from '../endpoint-slices/service-pods.ts';
 import { isNamespaceGone, keyedLoop } from '../shared/controller.ts';
 import type { ControllerDefinition } from '../shared/controller.ts';
-import { canonicalJson, equalJson, keyOf, metaOf, nameOf, splitKey } from '../shared/meta.ts';
+import { canonicalJson, keyOf, looseJson, metaOf, nameOf, splitKey } from '../shared/meta.ts';
 import { isPodReady, isPodTerminal } from '../shared/pod-status.ts';
 
 const MANAGED_BY = 'endpoints.kubernetes.io/managed-by';
@@ -51,7 +51,7 @@ export const endpointsController: ControllerDefinition = {
         }
         if (!hasSelector(service)) return;
         const wanted = endpointsOf(service, podsOf(service, pods), known);
-        if (known && equalJson(comparable(known), comparable(wanted))) return;
+        if (known && looseJson(comparable(known)) === looseJson(comparable(wanted))) return;
         if (known) await client.update(ENDPOINTS, wanted);
         else
           await client

@@ -58,3 +58,17 @@ export function canonicalJson(value: unknown): string {
   entries.sort(([a], [b]) => (a < b ? -1 : 1));
   return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonicalJson(item)}`).join(',')}}`;
 }
+
+/** As canonicalJson, with '' and null taken for absent: what a server may or may not send back. */
+export function looseJson(value: unknown): string {
+  return canonicalJson(dropEmpty(value));
+}
+
+function dropEmpty(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(dropEmpty);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).filter(
+    ([, item]) => item !== '' && item !== null && item !== undefined,
+  );
+  return Object.fromEntries(entries.map(([key, item]) => [key, dropEmpty(item)]));
+}

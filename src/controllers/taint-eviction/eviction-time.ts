@@ -1,0 +1,44 @@
+import type { Pod, Taint, Toleration } from '../../api/gen/types/core-v1.ts';
+import { metaOf } from '../shared/meta.ts';
+
+export function tolerates(toleration: Toleration, taint: Taint): boolean {
+  if (toleration.effect && toleration.effect !== taint.effect) return false;
+  if (toleration.key && toleration.key !== taint.key) return false;
+  switch (toleration.operator ?? 'Equal') {
+    case 'Exists':
+      return true;
+    case 'Equal':
+      return Boolean(toleration.key) && (toleration.value ?? '') === (taint.value ?? '');
+    case 'Gt':
+    case 'Lt': {
+      const [have, limit] = [Number(taint.value), Number(toleration.value)];
+      return toleration.operator === 'Gt' ? have > limit : have < limit;
+    }
+    default:
+      return false;
+  }
+}
+
+/**
+ * When the pod must leave a node with these taints, as milliseconds of the wall clock: at once (0), at a time,
+ * or never (undefined). Counted from when the taint was set, so that a restart of the controller does not
+ * begin anew. Mirrors pkg/controller/tainteviction/taint_eviction.go.
+ */
+export function evictionTime(pod: Pod, taints: readonly Taint[]): number | undefined {
+  const tolerations = pod.spec?.tolerations ?? [];
+  let earliest: number | undefined;
+  for (const taint of taints) {
+    if (taint.effect !== 'NoExecute') continue;
+    const matching = tolerations.filter((toleration) => tolerates(toleration, taint));
+    if (matching.length === 0) return 0;
+    const seconds = matching
+      .map(({ tolerationSeconds }) => tolerationSeconds)
+      .filter((value) => value !== undefined);
+    if (seconds.length === 0) continue;
+    const added = Date.parse(taint.timeAdded ?? '') || 0;
+    const since = Math.max(added, Date.parse(metaOf(pod).creationTimestamp ?? '') || 0);
+    const at = since + Math.max(0, Math.min(...seconds)) * 1000;
+    earliest = earliest === undefined ? at : Math.min(earliest, at);
+  }
+  return earliest;
+}
