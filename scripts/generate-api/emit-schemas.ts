@@ -55,7 +55,7 @@ function fieldLine(field: FieldModel, key: string): string {
   if (flags !== '') parts.push(flags);
   if (field.listType !== undefined) parts.push(`list=${field.listType}`);
   if (field.listMapKeys.length > 0) parts.push(`keys=${field.listMapKeys.join(',')}`);
-  if (field.atomic) parts.push('atomic');
+  if (field.atomic !== undefined) parts.push(field.atomic ? 'atomic' : 'granular');
   if (field.patchStrategy !== undefined) parts.push(`patch=${field.patchStrategy}`);
   if (field.patchMergeKey !== undefined) parts.push(`merge=${field.patchMergeKey}`);
   if (field.default !== undefined) parts.push(`default=${defaultText(field.default)}`);

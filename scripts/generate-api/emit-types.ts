@@ -60,7 +60,7 @@ function emitInterface(
   const lines = message.isKind ? ['  apiVersion?: string;', '  kind?: string;'] : [];
   for (const field of flatten(message, byKey)) {
     const metadata = message.isKind && field.name === 'metadata';
-    const optional = field.required && !metadata ? '' : '?';
+    const optional = !field.optional && !metadata ? '' : '?';
     const name = /^\w+$/.test(field.name) ? field.name : `'${field.name}'`;
     lines.push(`  ${name}${optional}: ${typeOf(field.type, refer)};`);
   }

@@ -34,8 +34,10 @@ export interface FieldModel {
   readonly required: boolean;
   readonly listType: string | undefined;
   readonly listMapKeys: readonly string[];
-  /** From +mapType or +structType. */
-  readonly atomic: boolean;
+  /** From +mapType or +structType; undefined where neither is there. */
+  readonly atomic: boolean | undefined;
+  /** Go's encoder may leave it out. */
+  readonly optional: boolean;
   readonly patchStrategy: string | undefined;
   readonly patchMergeKey: string | undefined;
   readonly default: string | undefined;
@@ -177,10 +179,11 @@ function buildField(
     pointer,
     omitEmpty,
     omitZero,
-    required: !optional,
+    required: !optional || has(field.markers, 'required'),
+    optional,
     listType: valueOf(field.markers, 'listType'),
     listMapKeys: field.markers.filter(([name]) => name === 'listMapKey').map(([, value]) => value),
-    atomic: has(field.markers, 'mapType', 'atomic') || has(field.markers, 'structType', 'atomic'),
+    atomic: atomicity(field.markers),
     patchStrategy: field.tags.get('patchStrategy'),
     patchMergeKey: field.tags.get('patchMergeKey'),
     default: valueOf(field.markers, 'default'),
@@ -265,6 +268,12 @@ type Markers = ReadonlyArray<readonly [string, string]>;
 
 function has(markers: Markers, name: string, value?: string): boolean {
   return markers.some((marker) => marker[0] === name && (value === undefined || marker[1] === value));
+}
+
+/** Whether a marker says that a map or struct is replaced as a whole (true) or by its parts (false). */
+function atomicity(markers: Markers): boolean | undefined {
+  const type = valueOf(markers, 'mapType') ?? valueOf(markers, 'structType');
+  return type === undefined ? undefined : type === 'atomic';
 }
 
 function valueOf(markers: Markers, name: string): string | undefined {

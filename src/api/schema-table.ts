@@ -5,7 +5,7 @@ import type { Field, MessageSchema, ScalarKind, Schema } from './schema.ts';
  *
  *     #Name A|B          an enum of strings
  *     +Name [atomic]     a kind (has apiVersion and kind); without '+' a plain message
- *      name number type [flags] [list=…] [keys=…] [atomic] [patch=…] [merge=…] [default=…]
+ *      name number type [flags] [list=…] [keys=…] [atomic|granular] [patch=…] [merge=…] [default=…]
  *
  * Types: '[]' list, '{}' map from strings, '<>' a list that is a message of its own on the wire, '.Name' or
  * '.key:Name' a message, else a scalar with ':goName' and '#enum' where it has one. Flags: '?' omitempty,
@@ -98,6 +98,14 @@ class TableMessage implements MessageSchema {
     this.#resolveEnum = resolveEnum;
   }
 
+  get group(): string | undefined {
+    return this.table.group;
+  }
+
+  get version(): string {
+    return this.table.version;
+  }
+
   get goName(): string {
     return `${this.table.goPackage}.${this.name}`;
   }
@@ -143,26 +151,26 @@ interface Attributes {
 function parseField(line: string, key: string, resolve: Resolve, resolveEnum: ResolveEnum): Field {
   const [name = '', number = '', type = '', ...rest] = line.trimStart().split(' ');
   let flags = '';
-  let atomic = false;
+  let atomic: boolean | undefined;
   const attributes: Record<string, string> = {};
   for (const part of rest) {
     const equals = part.indexOf('=');
     if (equals > 0) attributes[part.slice(0, equals)] = part.slice(equals + 1);
-    else if (part === 'atomic') atomic = true;
+    else if (part === 'atomic' || part === 'granular') atomic = part === 'atomic';
     else flags = part;
   }
   const given: Attributes = attributes;
   return {
     name,
     number: Number(number),
-    schema: parseType(type, key, resolve, resolveEnum, { given, atomic }),
+    schema: parseType(type, key, resolve, resolveEnum, { given, atomic: atomic === true }),
     inline: flags.includes('~'),
     pointer: flags.includes('*'),
     omitEmpty: flags.includes('?'),
     omitZero: flags.includes('0'),
     required: flags.includes('!'),
     proto3: flags.includes('3'),
-    ...(atomic ? { atomic } : {}),
+    ...(atomic === undefined ? {} : { atomic }),
     ...(given.patch === undefined ? {} : { patchStrategy: given.patch.split(',') }),
     ...(given.merge === undefined ? {} : { patchMergeKey: given.merge }),
     ...(given.default === undefined ? {} : { default: JSON.parse(given.default) as unknown }),

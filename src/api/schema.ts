@@ -65,6 +65,9 @@ export interface MessageSchema {
   readonly goName: string;
   /** 'io.k8s.api.core.v1.PodSpec'. */
   readonly openApiName: string;
+  /** Of the package that defines it; no group for meta/v1 and CRI. */
+  readonly group: string | undefined;
+  readonly version: string;
   /** Whether it has apiVersion and kind. */
   readonly isKind: boolean;
   /** Replaced as a whole by apply. */
@@ -92,7 +95,7 @@ export interface Field {
   readonly required: boolean;
   /** Written and filled by the rules of proto3 (CRI). */
   readonly proto3: boolean;
-  /** Replaced as a whole by apply. */
+  /** Replaced as a whole by apply (true) or part by part (false), whatever its type says. */
   readonly atomic?: boolean;
   readonly patchStrategy?: readonly string[];
   readonly patchMergeKey?: string;

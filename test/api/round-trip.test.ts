@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { canonicalise } from '../../src/api/json/canonical.ts';
 import { decodeJson } from '../../src/api/json/decode.ts';
 import { encodeJson } from '../../src/api/json/encode.ts';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { MessageSchema, Schema } from '../../src/api/schema.ts';
 import { schemaForMessage } from '../../src/api/schema.ts';
 

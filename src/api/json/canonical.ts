@@ -18,8 +18,6 @@ export interface Canonical {
   readonly object: unknown;
   /** `unknown field "spec.foo"`, `duplicate field "spec.bar"`, in the order of the document. */
   readonly strictErrors: string[];
-  /** How many members were seen, for the detection of duplicates. */
-  readonly members: number;
 }
 
 /**
@@ -33,18 +31,12 @@ export function canonicalise(
   duplicates: Duplicates = NO_DUPLICATES,
 ): Canonical {
   const walker = new Walker(duplicates);
-  try {
-    const object = walker.root(value, schema);
-    return { object, strictErrors: [...walker.strictErrors], members: walker.members };
-  } catch (error) {
-    if (error instanceof RangeError) throw new JsonError('exceeded max depth');
-    throw error;
-  }
+  const object = walker.root(value, schema);
+  return { object, strictErrors: [...walker.strictErrors] };
 }
 
 class Walker {
   readonly strictErrors = new Set<string>();
-  members = 0;
   readonly #duplicates: Duplicates;
   /** Where we are: strings are members, numbers indexes. */
   readonly #path: Array<string | number> = [];
@@ -66,7 +58,6 @@ class Walker {
     const repeated = this.#duplicates.get(value);
     const [outerOwner, depth] = [this.#owner, this.#fieldPath.length];
     for (const name of Object.keys(value)) {
-      this.members++;
       const field = fields.get(name);
       if (field === undefined) {
         this.#unknown(value, name, schema);
@@ -104,7 +95,6 @@ class Walker {
   }
 
   #unknown(value: JsonObject, name: string, schema: MessageSchema): void {
-    this.members += countMembers(value[name]);
     if (schema.preserveUnknown) {
       setKey(value, name, plain(value[name]));
       return;
@@ -131,7 +121,6 @@ class Walker {
       case 'rawExtension':
       case 'fieldsV1':
       case 'json':
-        this.members += countMembers(value);
         return plain(value);
       default:
         try {
@@ -157,7 +146,6 @@ class Walker {
   #map(value: JsonObject, items: Schema): JsonObject {
     const repeated = this.#duplicates.get(value);
     for (const name of Object.keys(value)) {
-      this.members++;
       if (repeated?.has(name)) this.#strict('duplicate field', name);
       const item = value[name];
       this.#path.push(name);

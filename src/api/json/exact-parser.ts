@@ -1,5 +1,6 @@
 import { setKey, type JsonObject } from '../objects.ts';
 import { JsonError } from './errors.ts';
+import { MAX_DEPTH } from './scan.ts';
 
 /** A number written with a fraction or exponent whose value is whole: 1.0 is no integer to Go. */
 export class NumberLiteral {
@@ -17,8 +18,6 @@ export interface ExactResult {
   /** Keys that were there more than once, by the object that holds them. */
   readonly duplicates: ReadonlyMap<object, ReadonlySet<string>>;
 }
-
-const MAX_DEPTH = 10_000;
 
 /**
  * Parses JSON slowly and exactly: integers beyond 2^53 as bigint, duplicate keys recorded (the last one wins,

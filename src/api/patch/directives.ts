@@ -1,3 +1,4 @@
+import { stringifyJson } from '../json/encode.ts';
 import { isObject, setKey } from '../objects.ts';
 import type { Schema } from '../schema.ts';
 import { PatchError } from './errors.ts';
@@ -59,7 +60,6 @@ export function goText(value: unknown): string {
     const keys = Object.keys(value).toSorted((a, b) => (a < b ? -1 : 1));
     return `map[${keys.map((key) => `${key}:${goText(value[key])}`).join(' ')}]`;
   }
-  return value === null || value === undefined
-    ? '<nil>'
-    : String(value as string | number | boolean | bigint);
+  if (value === null || value === undefined) return '<nil>';
+  return typeof value === 'string' ? value : stringifyJson(value);
 }

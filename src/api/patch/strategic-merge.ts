@@ -19,12 +19,8 @@ import { orderLists, orderMerged } from './list-order.ts';
  * item, others replaced; $patch, $retainKeys, $deleteFromPrimitiveList and $setElementOrder are obeyed.
  * Throws PatchError. Mirrors apimachinery's pkg/util/strategicpatch/patch.go.
  */
-export function applyStrategicMergePatch(
-  original: JsonObject,
-  patch: JsonObject,
-  schema: MessageSchema,
-): JsonObject {
-  return mergeMap(deepClone(original), deepClone(patch), schema);
+export function applyStrategicMergePatch(original: object, patch: object, schema: MessageSchema): JsonObject {
+  return mergeMap(deepClone(original as JsonObject), deepClone(patch as JsonObject), schema);
 }
 
 /** Merges the patch into the original, which is changed, as is the patch. */

@@ -116,15 +116,15 @@ TypeChecking
  status 3 .ValidatingAdmissionPolicyStatus ?
 +ValidatingAdmissionPolicyBinding
  metadata 1 .meta-v1:ObjectMeta ?
- spec 2 .ValidatingAdmissionPolicyBindingSpec ?
+ spec 2 .ValidatingAdmissionPolicyBindingSpec ?!
 +ValidatingAdmissionPolicyBindingList
  metadata 1 .meta-v1:ListMeta ?
  items 2 [].ValidatingAdmissionPolicyBinding !
 ValidatingAdmissionPolicyBindingSpec
- policyName 1 string ?
+ policyName 1 string ?!
  paramRef 2 .ParamRef ?*
  matchResources 3 .MatchResources ?*
- validationActions 4 []string:v1.ValidationAction#ValidationAction ? list=set
+ validationActions 4 []string:v1.ValidationAction#ValidationAction ?! list=set
 +ValidatingAdmissionPolicyList
  metadata 1 .meta-v1:ListMeta ?
  items 2 [].ValidatingAdmissionPolicy !

@@ -36,7 +36,7 @@ TokenRequestStatus
  spec 2 .TokenReviewSpec !
  status 3 .TokenReviewStatus ?
 TokenReviewSpec
- token 1 string ?
+ token 1 string ?!
  audiences 2 []string ? list=atomic
 TokenReviewStatus
  authenticated 1 bool ?

@@ -37,7 +37,7 @@ ExternalMetricStatus
  currentAverageValue 4 quantity ?*
 +HorizontalPodAutoscaler
  metadata 1 .meta-v1:ObjectMeta ?
- spec 2 .HorizontalPodAutoscalerSpec ?
+ spec 2 .HorizontalPodAutoscalerSpec ?!
  status 3 .HorizontalPodAutoscalerStatus ?
 HorizontalPodAutoscalerCondition
  type 1 string:v1.HorizontalPodAutoscalerConditionType !

@@ -39,7 +39,7 @@ HPAScalingRules
  tolerance 4 quantity ?*
 +HorizontalPodAutoscaler
  metadata 1 .meta-v1:ObjectMeta ?
- spec 2 .HorizontalPodAutoscalerSpec ?
+ spec 2 .HorizontalPodAutoscalerSpec ?!
  status 3 .HorizontalPodAutoscalerStatus ?
 HorizontalPodAutoscalerBehavior
  scaleUp 1 .HPAScalingRules ?*

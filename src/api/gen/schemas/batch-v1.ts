@@ -17,7 +17,7 @@ export const TABLE: SchemaTable = {
 #PodReplacementPolicy Failed|TerminatingOrFailed
 +CronJob
  metadata 1 .meta-v1:ObjectMeta ?
- spec 2 .CronJobSpec ?
+ spec 2 .CronJobSpec ?!
  status 3 .CronJobStatus ?
 +CronJobList
  metadata 1 .meta-v1:ListMeta ?

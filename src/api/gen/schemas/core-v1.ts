@@ -226,10 +226,10 @@ ContainerResizePolicy
  resourceName 1 string:v1.ResourceName !
  restartPolicy 2 string:v1.ResourceResizeRestartPolicy !
 ContainerRestartRule
- action 1 string:v1.ContainerRestartRuleAction ?
+ action 1 string:v1.ContainerRestartRuleAction ?!
  exitCodes 2 .ContainerRestartRuleOnExitCodes ?*
 ContainerRestartRuleOnExitCodes
- operator 1 string:v1.ContainerRestartRuleOnExitCodesOperator ?
+ operator 1 string:v1.ContainerRestartRuleOnExitCodesOperator ?!
  values 2 []int32 ? list=set
 ContainerState
  waiting 1 .ContainerStateWaiting ?*
@@ -465,7 +465,7 @@ ImageVolumeSource
  reference 1 string ?
  pullPolicy 2 string:v1.PullPolicy#PullPolicy ?
 ImageVolumeStatus
- imageRef 1 string ?
+ imageRef 1 string ?!
 KeyToPath
  key 1 string !
  path 2 string !
@@ -669,7 +669,7 @@ PersistentVolumeClaimStatus
  capacity 3 {}quantity ?
  conditions 4 [].PersistentVolumeClaimCondition ? list=map keys=type patch=merge merge=type
  allocatedResources 5 {}quantity ?
- allocatedResourceStatuses 7 {}string:v1.ClaimResourceStatus#ClaimResourceStatus ?
+ allocatedResourceStatuses 7 {}string:v1.ClaimResourceStatus#ClaimResourceStatus ? granular
  currentVolumeAttributesClassName 8 string ?*
  modifyVolumeStatus 9 .ModifyVolumeStatus ?*
 PersistentVolumeClaimTemplate
@@ -708,7 +708,7 @@ PersistentVolumeSpec
  capacity 1 {}quantity ?
  persistentVolumeSource 2 .PersistentVolumeSource ~
  accessModes 3 []string:v1.PersistentVolumeAccessMode#PersistentVolumeAccessMode ? list=atomic
- claimRef 4 .ObjectReference ?*
+ claimRef 4 .ObjectReference ?* granular
  persistentVolumeReclaimPolicy 5 string:v1.PersistentVolumeReclaimPolicy#PersistentVolumeReclaimPolicy ?
  storageClassName 6 string ?
  mountOptions 7 []string ? list=atomic
@@ -747,8 +747,8 @@ PodAntiAffinity
  tty 4 bool ?
  container 5 string ?
 PodCertificateProjection
- signerName 1 string ?
- keyType 2 string ?
+ signerName 1 string ?!
+ keyType 2 string ?!
  maxExpirationSeconds 3 int32 ?*
  credentialBundlePath 4 string ?
  keyPath 5 string ?

@@ -20,12 +20,12 @@ HTTPIngressRuleValue
  paths 1 [].HTTPIngressPath ! list=atomic
 +IPAddress
  metadata 1 .meta-v1:ObjectMeta ?
- spec 2 .IPAddressSpec ?
+ spec 2 .IPAddressSpec ?!
 +IPAddressList
  metadata 1 .meta-v1:ListMeta ?
  items 2 [].IPAddress !
 IPAddressSpec
- parentRef 1 .ParentReference ?*
+ parentRef 1 .ParentReference ?*!
 IPBlock
  cidr 1 string !
  except 2 []string ? list=atomic
@@ -109,9 +109,9 @@ NetworkPolicySpec
  policyTypes 4 []string:v1.PolicyType#PolicyType ? list=atomic
 ParentReference
  group 1 string ?
- resource 2 string ?
+ resource 2 string ?!
  namespace 3 string ?
- name 4 string ?
+ name 4 string ?!
 ServiceBackendPort atomic
  name 1 string ?
  number 2 int32 ?

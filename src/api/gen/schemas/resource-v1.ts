@@ -33,7 +33,7 @@ CapacityRequestPolicy
  validValues 3 []quantity ? list=atomic
  validRange 4 .CapacityRequestPolicyRange ?*
 CapacityRequestPolicyRange
- min 1 quantity ?*
+ min 1 quantity ?*!
  max 2 quantity ?*
  step 3 quantity ?*
 CapacityRequirements
@@ -42,7 +42,7 @@ Counter
  value 1 quantity !
 CounterSet
  name 1 string !
- counters 2 {}.Counter ?
+ counters 2 {}.Counter ?!
 Device
  name 1 string !
  attributes 2 {}.DeviceAttribute ?
@@ -103,7 +103,7 @@ DeviceConstraint
  distinctAttribute 3 string:v1.FullyQualifiedName ?*
 DeviceCounterConsumption
  counterSet 1 string !
- counters 2 {}.Counter ?
+ counters 2 {}.Counter ?!
 DeviceRequest
  name 1 string !
  exactly 2 .ExactDeviceRequest ?*
