@@ -1,0 +1,168 @@
+import { readFile } from 'node:fs/promises';
+import { Command, InvalidArgumentError } from 'commander';
+import { messageOf, SlipwayError } from '../base/errors.ts';
+import type { ApiServerOptions } from '../apiserver/api-server-options.ts';
+import {
+  addComponentFlags,
+  port,
+  runAsComponent,
+  serveProcessMetrics,
+  type BindAddress,
+  type ComponentContext,
+  type ComponentFlags,
+} from './component.ts';
+
+interface ApiServerFlags extends Omit<ComponentFlags, 'metricsBindAddress'> {
+  metricsBindAddress?: BindAddress;
+  bindAddress: string;
+  securePort: number;
+  advertiseAddress?: string;
+  dataDir: string;
+  clientCaFile: string;
+  tlsCertFile: string;
+  tlsPrivateKeyFile: string;
+  serviceAccountKeyFile: string[];
+  serviceAccountSigningKeyFile: string;
+  serviceAccountIssuer: string;
+  serviceClusterIpRange: string;
+  serviceNodePortRange: { from: number; to: number };
+  kubeletClientCertificate?: string;
+  kubeletClientKey?: string;
+  kubeletCertificateAuthority?: string;
+  requestheaderClientCaFile?: string;
+  requestheaderAllowedNames: string;
+  storeQuotaBytes?: number;
+}
+
+const EXAMPLES = `
+Examples:
+  slipway-apiserver --data-dir=/var/lib/slipway/store --client-ca-file=/etc/kubernetes/pki/ca.crt \\
+    --tls-cert-file=/etc/kubernetes/pki/apiserver.crt --tls-private-key-file=/etc/kubernetes/pki/apiserver.key \\
+    --service-account-key-file=/etc/kubernetes/pki/sa.pub \\
+    --service-account-signing-key-file=/etc/kubernetes/pki/sa.key
+  slipway server --data-dir ./cluster       a whole control plane without any of these`;
+
+export function apiServerCommand(): Command {
+  const command = new Command('apiserver')
+    .description('serve the Kubernetes API from an embedded store')
+    .requiredOption('--data-dir <dir>', 'directory of the store; one process at a time')
+    .requiredOption('--client-ca-file <file>', 'authorities whose client certificates name users')
+    .requiredOption('--tls-cert-file <file>', 'certificate of this server')
+    .requiredOption('--tls-private-key-file <file>', 'its key')
+    .requiredOption('--service-account-key-file <file>', 'public key of tokens (repeatable)', collect)
+    .requiredOption('--service-account-signing-key-file <file>', 'private key that signs tokens')
+    .option(
+      '--service-account-issuer <url>',
+      'issuer of tokens',
+      'https://kubernetes.default.svc.cluster.local',
+    )
+    .option('--bind-address <address>', 'where to listen', '0.0.0.0')
+    .option('--secure-port <port>', 'port to listen on', port, 6443)
+    .option('--advertise-address <address>', 'address under which other servers reach this one')
+    .option('--service-cluster-ip-range <range>', 'range of Service addresses', '10.96.0.0/12')
+    .option('--service-node-port-range <from-to>', 'ports of NodePort Services', portRange, {
+      from: 30_000,
+      to: 32_767,
+    })
+    .option('--kubelet-client-certificate <file>', 'what this server shows to kubelets')
+    .option('--kubelet-client-key <file>', 'its key')
+    .option('--kubelet-certificate-authority <file>', 'authority of the kubelets’ certificates')
+    .option('--requestheader-client-ca-file <file>', 'authority of the front proxy')
+    .option('--requestheader-allowed-names <names>', 'names the front proxy may have', 'front-proxy-client')
+    .option('--proxy-client-cert-file <file>', 'what this server shows to aggregated API servers')
+    .option('--proxy-client-key-file <file>', 'its key')
+    .option('--store-quota-bytes <bytes>', 'refuse writes once the store is so large', wholeNumber)
+    .addHelpText('after', EXAMPLES);
+  return addComponentFlags(command).action((flags: ApiServerFlags) =>
+    runAsComponent('slipway-apiserver', flags, (context) => runWithStore(flags, context)),
+  );
+}
+
+async function runWithStore(flags: ApiServerFlags, context: ComponentContext): Promise<void> {
+  const [{ EmbeddedStorage }, { runApiServer }] = await Promise.all([
+    import('../storage/embedded/embedded-storage.ts'),
+    import('../apiserver/server.ts'),
+  ]);
+  const { clock, log, signal } = context;
+  const options = await serverOptions(flags);
+  const storage = await EmbeddedStorage.open(flags.dataDir, {
+    clock,
+    log,
+    ...(flags.storeQuotaBytes ? { quotaBytes: flags.storeQuotaBytes } : {}),
+  });
+  const metrics = flags.metricsBindAddress && (await serveProcessMetrics(flags.metricsBindAddress));
+  try {
+    await runApiServer({ ...options, storage, clock, log }, signal);
+  } finally {
+    await metrics?.close();
+    await storage.close();
+  }
+}
+
+async function serverOptions(flags: ApiServerFlags): Promise<Omit<ApiServerOptions, 'storage'>> {
+  const { releaseInfo } = await import('../base/version.ts');
+  const { advertiseAddress, requestheaderClientCaFile } = flags;
+  return {
+    bindAddress: flags.bindAddress,
+    port: flags.securePort,
+    ...(advertiseAddress ? { advertiseAddress } : {}),
+    tls: {
+      certFile: flags.tlsCertFile,
+      keyFile: flags.tlsPrivateKeyFile,
+      clientCaFiles: [flags.clientCaFile, ...(requestheaderClientCaFile ? [requestheaderClientCaFile] : [])],
+    },
+    clientCaPem: await pem(flags.clientCaFile),
+    ...(requestheaderClientCaFile
+      ? {
+          requestHeader: {
+            caPem: await pem(requestheaderClientCaFile),
+            allowedNames: flags.requestheaderAllowedNames.split(','),
+          },
+        }
+      : {}),
+    serviceAccounts: {
+      issuer: flags.serviceAccountIssuer,
+      signingKeyPem: await pem(flags.serviceAccountSigningKeyFile),
+      keysPem: await Promise.all(flags.serviceAccountKeyFile.map(pem)),
+    },
+    serviceClusterIpRanges: flags.serviceClusterIpRange.split(','),
+    serviceNodePortRange: flags.serviceNodePortRange,
+    ...(await kubeletAccess(flags)),
+    build: { ...releaseInfo(), date: '' },
+  };
+}
+
+async function kubeletAccess(flags: ApiServerFlags): Promise<Pick<ApiServerOptions, 'kubelet'>> {
+  const { kubeletCertificateAuthority, kubeletClientCertificate, kubeletClientKey } = flags;
+  if (!kubeletCertificateAuthority || !kubeletClientCertificate || !kubeletClientKey) return {};
+  const [caPem, certPem, keyPem] = await Promise.all(
+    ([kubeletCertificateAuthority, kubeletClientCertificate, kubeletClientKey] as const).map(pem),
+  );
+  return { kubelet: { caPem: caPem!, certPem: certPem!, keyPem: keyPem! } };
+}
+
+async function pem(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new SlipwayError('E_FILE', `${file} cannot be read: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function collect(value: string, before: string[] = []): string[] {
+  return [...before, value];
+}
+
+function portRange(text: string): { from: number; to: number } {
+  const [, from, to] = /^(\d{1,5})-(\d{1,5})$/.exec(text) ?? [];
+  const range = { from: Number(from), to: Number(to) };
+  if (!(range.from > 0 && range.from <= range.to && range.to <= 65_535)) {
+    throw new InvalidArgumentError('It is two ports, e.g. 30000-32767.');
+  }
+  return range;
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It is a whole number.');
+  return Number(text);
+}

@@ -1,0 +1,132 @@
+import { basename } from 'node:path';
+import { Command, CommanderError } from 'commander';
+import { reportFatal } from '../base/lifecycle.ts';
+
+interface Entry {
+  summary: string;
+  group: 'Commands:' | 'Components of a server:';
+  /** Loads the command's own code: a component pays for nothing that it does not use. */
+  load: () => Promise<Command>;
+}
+
+const COMMANDS: Record<string, Entry> = {
+  up: {
+    summary: 'turn the servers of an inventory into a cluster, and keep them so',
+    group: 'Commands:',
+    load: async () => (await import('./up.ts')).upCommand(),
+  },
+  bundle: {
+    summary: 'collect the packages that servers without a repository need',
+    group: 'Commands:',
+    load: async () => (await import('./bundle.ts')).bundleCommand(),
+  },
+  server: {
+    summary: 'run a control plane on this machine, without root',
+    group: 'Commands:',
+    load: async () => (await import('./server.ts')).serverCommand(),
+  },
+  'sandbox-image': {
+    summary: 'write the image of pod sandboxes as a tar',
+    group: 'Commands:',
+    load: async () => (await import('./sandbox-image.ts')).sandboxImageCommand(),
+  },
+  version: {
+    summary: 'print version and commit',
+    group: 'Commands:',
+    load: async () => (await import('./version.ts')).versionCommand(),
+  },
+  apiserver: {
+    summary: 'the Kubernetes API and its store',
+    group: 'Components of a server:',
+    load: async () => (await import('./apiserver.ts')).apiServerCommand(),
+  },
+  proxy: {
+    summary: 'Services, as nftables rules',
+    group: 'Components of a server:',
+    load: async () => (await import('./proxy.ts')).proxyCommand(),
+  },
+  network: {
+    summary: 'routes between pods, and the configuration of CNI',
+    group: 'Components of a server:',
+    load: async () => (await import('./network.ts')).networkCommand(),
+  },
+};
+
+const NAME_PREFIX = 'slipway-';
+
+const EXAMPLES = `
+Examples:
+  slipway up --inventory cluster.yaml       turn servers into a cluster
+  slipway server --data-dir ./cluster       a control plane on this machine
+  slipway <command> --help                  what a command takes
+
+Called as slipway-<component> (slipway-apiserver, slipway-kubelet, …) it is that component.`;
+
+/** Wrong usage: an unknown command or flag, a value that is no value. */
+const EXIT_USAGE = 2;
+
+/**
+ * Runs what the program was called as (`slipway-kubelet`) or told to do (`slipway up …`), and resolves with
+ * the exit code: 0, 2 for wrong usage, else what reportFatal says. A command may set process.exitCode itself.
+ */
+export async function runProgram(calledAs: string, args: readonly string[]): Promise<number> {
+  try {
+    const component = basename(calledAs).startsWith(NAME_PREFIX)
+      ? basename(calledAs).slice(NAME_PREFIX.length)
+      : undefined;
+    if (component !== undefined && Object.hasOwn(COMMANDS, component)) {
+      await runCommand(component, `${NAME_PREFIX}${component}`, args);
+    } else if (args[0] !== undefined && Object.hasOwn(COMMANDS, args[0])) {
+      await runCommand(args[0], `slipway ${args[0]}`, args.slice(1));
+    } else {
+      await overview(args);
+    }
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+    return reportFatal(error);
+  }
+}
+
+async function runCommand(name: string, displayName: string, args: readonly string[]): Promise<void> {
+  const command = await COMMANDS[name]!.load();
+  // `slipway-kubelet version` asks about the executable, as `slipway version` does.
+  if (args.length === 1 && (args[0] === 'version' || args[0] === '--version') && name !== 'version') {
+    const { printVersion } = await import('./version.ts');
+    printVersion(displayName);
+    return;
+  }
+  command.name(displayName);
+  await strict(command, `${displayName} --help`).parseAsync([...args], { from: 'user' });
+}
+
+/** Help of the whole program, or the complaint about a command that there is not. */
+async function overview(args: readonly string[]): Promise<void> {
+  if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) {
+    const { printVersion } = await import('./version.ts');
+    printVersion('slipway');
+    return;
+  }
+  if (args[0] === 'help' && args[1] !== undefined && Object.hasOwn(COMMANDS, args[1])) {
+    await runCommand(args[1], `slipway ${args[1]}`, ['--help']);
+    return;
+  }
+  const program = strict(new Command('slipway'), 'slipway --help')
+    .description('Kubernetes for bare Linux servers.')
+    .helpCommand(true)
+    .addHelpText('after', EXAMPLES)
+    .option('-V, --version', 'print version and commit');
+  for (const [name, { summary, group }] of Object.entries(COMMANDS)) {
+    program.command(name).summary(summary).helpGroup(group);
+  }
+  if (args.length === 0) program.outputHelp();
+  else await program.parseAsync([...args], { from: 'user' });
+}
+
+/** Errors of usage are thrown here, and say where to look. */
+function strict(command: Command, help: string): Command {
+  return command
+    .exitOverride()
+    .showSuggestionAfterError()
+    .showHelpAfterError(`hint: ${help} shows what there is`);
+}
