@@ -1,9 +1,10 @@
 import { createReadStream, createWriteStream } from 'node:fs';
 import { access, mkdir, open, rename, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { constants, createGzip } from 'node:zlib';
+import { runCommand } from '../base/command.ts';
 import { SlipwayError } from '../base/errors.ts';
 import { hashFile } from './hash-file.ts';
 import type { Release } from './release.ts';
@@ -14,12 +15,9 @@ const ELF_MACHINES: Record<number, string> = { 0x3e: 'x86_64', 0xb7: 'aarch64' }
  * Looks at an executable on this machine and compresses it once: the result is kept in the cache directory under its
  * hash. E_EXECUTABLE where it is missing or no Linux executable.
  */
-export async function prepareRelease(
-  path: string,
-  version: string,
-  env: NodeJS.ProcessEnv,
-): Promise<Release> {
+export async function prepareRelease(path: string, env: NodeJS.ProcessEnv): Promise<Release> {
   const architecture = await architectureOf(path);
+  const version = await versionOf(path);
   const [sha256, { size: bytes }] = await Promise.all([hashFile(path), stat(path)]);
   const cache = join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'slipway');
   const compressedPath = join(cache, `${sha256}.gz`);
@@ -70,4 +68,21 @@ async function architectureOf(path: string): Promise<string> {
     });
   }
   return architecture;
+}
+
+/** What the executable says of itself: it may be of another version than the one that runs. */
+async function versionOf(path: string): Promise<string> {
+  let text: string;
+  try {
+    text = await runCommand(resolve(path), ['version']);
+  } catch (cause) {
+    throw new SlipwayError('E_EXECUTABLE', `${path} does not tell its version`, {
+      cause,
+      hint: 'name an executable of slipway that runs on this machine with --executable',
+    });
+  }
+  const version = /\d+\.\d+\.\d+[-+.\w]*/.exec(text)?.[0];
+  if (version === undefined)
+    throw new SlipwayError('E_EXECUTABLE', `${path} is not slipway: it answers "${text.trim()}"`);
+  return version;
 }

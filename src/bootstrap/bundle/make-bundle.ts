@@ -114,6 +114,10 @@ async function closure(
 }
 
 async function pack(archive: string, options: BundleOptions): Promise<BundleManifest> {
+  // apt writes an epoch's colon as '%3a', and would decode it when it reads the index.
+  for (const name of await readdir(archive)) {
+    if (name.includes('%3a')) await rename(join(archive, name), join(archive, name.replaceAll('%3a', '.')));
+  }
   const debs = (await readdir(archive)).filter((name) => name.endsWith('.deb')).sort();
   const files: BundleManifest['files'] = [];
   const index: string[] = [];

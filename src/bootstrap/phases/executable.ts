@@ -39,6 +39,6 @@ export const installExecutable: NodePhase = {
 async function pointLinks(node: Node, links: readonly LinkSpec[]): Promise<void> {
   const wanted = links.filter(({ path, target }) => node.facts.links.get(path) !== target);
   if (wanted.length === 0) return;
-  const change = `link ${wanted.map(({ path, target }) => `${path} to ${target}`).join(', ')}`;
+  const change = `point ${wanted.map(({ path }) => path).join(', ')} to the release`;
   await node.change(change, () => putLinks(node.host, change, wanted, { signal: node.cluster.signal }));
 }

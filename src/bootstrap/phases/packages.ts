@@ -83,14 +83,14 @@ function bundleDigest(path: string): Promise<{ sha256: string; bytes: number }> 
   return digest;
 }
 
-/** Tells of an upload in whole tenths. */
+/** Tells of an upload in quarters. */
 export function progressOf(node: Node, what: string): (sent: number, total: number) => void {
   let told = 0;
   return (sent, total) => {
-    const tenth = Math.floor((sent / total) * 10);
-    if (tenth === told) return;
-    told = tenth;
-    const message = `${what}: ${tenth * 10}% of ${Math.ceil(total / 2 ** 20)} MiB`;
+    const quarter = Math.floor((sent / total) * 4);
+    if (quarter === told) return;
+    told = quarter;
+    const message = `${what}: ${quarter * 25}% of ${Math.ceil(total / 2 ** 20)} MiB`;
     node.cluster.report({ type: 'progress', phase: node.cluster.phase, node: node.name, message });
   };
 }

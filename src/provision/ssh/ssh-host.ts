@@ -93,12 +93,8 @@ export class SshHost implements Host {
     try {
       signal.throwIfAborted();
       const channel = await openChannel(client, PREFIX[this.#escalation.kind] + command, signal);
-      // A signal that aborts by the connection's own end has already ended the channel.
-      const abort = (): void => channel.close();
-      signal.addEventListener('abort', abort, { once: true });
       if (this.#escalation.kind === 'password') channel.write(`${this.#escalation.password}\n`);
-      const result = await collect(channel, input);
-      signal.removeEventListener('abort', abort);
+      const result = await collect(channel, input, signal);
       signal.throwIfAborted();
       if (result.code === undefined) {
         // No exit status: the connection broke, or the command was killed; `lost` tells which in a moment.
@@ -128,6 +124,7 @@ function openChannel(client: ssh2.Client, command: string, signal: AbortSignal):
 async function collect(
   channel: ssh2.ClientChannel,
   input: Readable,
+  signal: AbortSignal,
 ): Promise<Omit<ScriptResult, 'code'> & { code: number | undefined }> {
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
@@ -135,7 +132,18 @@ async function collect(
   channel.on('data', (chunk: Buffer) => stdout.push(chunk));
   channel.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
   channel.on('exit', (status: number | null) => (code = status ?? undefined));
-  const closed = new Promise<void>((resolve) => channel.once('close', () => resolve()));
+  // sshd closes a channel when its command ends, not when we ask: after an abort nobody waits for that.
+  const closed = new Promise<void>((resolve) => {
+    channel.once('close', () => resolve());
+    signal.addEventListener(
+      'abort',
+      () => {
+        channel.close();
+        resolve();
+      },
+      { once: true },
+    );
+  });
   // A command that ends before it has read everything is no fault of the pipe: its exit code counts.
   const feeding = pipeline(input, channel.stdin, { end: true }).catch(() => {});
   await closed;

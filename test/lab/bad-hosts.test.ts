@@ -1,0 +1,315 @@
+import { execFile } from 'node:child_process';
+import { copyFile, mkdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import test from 'ava';
+import { Lab } from './lab.ts';
+import { labSkipReason } from './machine.ts';
+import { OPS_PASSWORD, type LabServer } from './server.ts';
+import { serverEntries, slipwayUp, systemInventory, writeInventory, type UpRun } from './up-command.ts';
+
+const skip = labSkipReason();
+const labTest = skip === undefined ? test.serial : test.serial.skip;
+
+let lab: Lab;
+let pristine: Map<LabServer, string>;
+
+test.before(async (t) => {
+  if (skip !== undefined) return;
+  t.timeout(600_000);
+  lab = await Lab.create({
+    id: `bad-${process.pid}`,
+    servers: [{ name: 'cp1' }, { name: 'w1' }, { name: 'w2' }],
+  });
+  pristine = new Map();
+  for (const server of lab.servers) pristine.set(server, await systemInventory(server));
+});
+test.after.always(async () => lab?.close());
+
+// A run that is refused never looks inside the executable: any program that answers to "version" will do.
+const EXECUTABLE = ['--executable', '/usr/bin/openssl'];
+
+const inventory = (change: Record<string, unknown> = {}) => ({
+  cluster: { name: 'bad' },
+  servers: serverEntries(lab),
+  ...change,
+});
+
+/** The run is refused with these words and code, says that nothing was changed, and on no server is anything else. */
+const refused = async (
+  t: import('ava').ExecutionContext,
+  run: UpRun,
+  code: string,
+  ...words: Array<string | RegExp>
+) => {
+  const result = await slipwayUp(lab, { ...run, flags: [...EXECUTABLE, ...(run.flags ?? [])] });
+  t.is(result.code, 2, result.stdout + result.stderr);
+  t.true(result.stderr.includes(`[${code}]`), result.stderr);
+  for (const word of words)
+    t.true(
+      typeof word === 'string' ? result.stderr.includes(word) : word.test(result.stderr),
+      `${String(word)} in: ${result.stderr}`,
+    );
+  t.regex(result.stderr, /hint: \S/);
+  t.regex(result.stderr, /nothing was changed on any server/);
+  t.notRegex(result.stdout + result.stderr, /opspw|wrong-secret/, 'a secret was printed');
+  for (const [server, before] of pristine) {
+    if (!(await server.isOn())) continue;
+    t.is(await systemInventory(server), before, `${server.name} was changed`);
+  }
+};
+
+labTest('a bad inventory names file, line, field, value and rule', async (t) => {
+  const servers = serverEntries(lab);
+  const path = await writeInventory(lab, 'bad', {
+    cluster: { name: 'bad' },
+    servers: [...servers, { ...servers[1], name: 'w3', adress: 'x' }],
+  });
+  await refused(t, { inventory: path }, 'E_INVENTORY', /bad\.yaml:\d+: servers\[3\]\.adress: is not a field/);
+});
+
+labTest('a silent host', async (t) => {
+  const w1 = lab.server('w1');
+  await w1.linkDown();
+  try {
+    await refused(
+      t,
+      { inventory: await writeInventory(lab, 'silent', inventory()) },
+      'E_SSH_UNREACHABLE',
+      `w1 (root@${w1.address})`,
+    );
+  } finally {
+    await w1.linkUp();
+  }
+});
+
+labTest('a port where nothing listens', async (t) => {
+  const servers = serverEntries(lab);
+  Object.assign(servers[1] ?? {}, { ssh: { port: 2222 } });
+  await refused(
+    t,
+    { inventory: await writeInventory(lab, 'port', inventory({ servers })) },
+    'E_SSH_UNREACHABLE',
+    'w1 (root@10.77.0.12:2222)',
+    'nothing listens',
+  );
+});
+
+labTest('a wrong key', async (t) => {
+  const key = join(lab.directory, 'other_key');
+  await promisify(execFile)('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key]);
+  await refused(
+    t,
+    { inventory: await writeInventory(lab, 'key', inventory()), flags: ['--ssh-key', key] },
+    'E_SSH_AUTH',
+    'refuses the login',
+    'authorized_keys',
+  );
+});
+
+labTest('a key file that does not exist', async (t) => {
+  await refused(
+    t,
+    { inventory: await writeInventory(lab, 'nokey', inventory()), flags: ['--ssh-key', '/no/such/key'] },
+    'E_SSH_KEY',
+    '/no/such/key',
+  );
+});
+
+labTest('a changed host key names file and line', async (t) => {
+  const text = await readFile(lab.knownHostsPath, 'utf8');
+  const lines = text.trim().split('\n');
+  const swapped = [
+    lines[0] ?? '',
+    (lines[1] ?? '').replace(/ssh-.*/, (lines[0] ?? '').replace(/^\S+ /, '')),
+    lines[2] ?? '',
+  ];
+  const known = join(lab.directory, 'swapped');
+  await writeFile(known, `${swapped.join('\n')}\n`);
+  const flags = ['--known-hosts', known, '--accept-new-host-keys'];
+  await refused(
+    t,
+    { inventory: await writeInventory(lab, 'changed', inventory()), flags },
+    'E_HOST_KEY_CHANGED',
+    'w1',
+    `line 2 of ${known}`,
+  );
+});
+
+labTest('an unknown host key is refused without a terminal, and its fingerprint shown', async (t) => {
+  const known = join(lab.directory, 'empty');
+  await writeFile(known, '');
+  await refused(
+    t,
+    { inventory: await writeInventory(lab, 'unknown', inventory()), flags: ['--known-hosts', known] },
+    'E_HOST_KEY_UNKNOWN',
+    /SHA256:[A-Za-z0-9+/]{43}/,
+    '--accept-new-host-keys',
+  );
+});
+
+labTest('sudo refuses a wrong password, and asks for one that is not there', async (t) => {
+  const ssh = { user: 'ops' };
+  await refused(
+    t,
+    { inventory: await writeInventory(lab, 'sudo0', inventory({ ssh })) },
+    'E_SUDO',
+    'none was given',
+    'sudoPasswordFrom',
+  );
+  const wrong = { ...ssh, sudoPasswordFrom: 'env:SUDO_PASSWORD' };
+  await refused(
+    t,
+    {
+      inventory: await writeInventory(lab, 'sudo1', inventory({ ssh: wrong })),
+      env: { SUDO_PASSWORD: 'wrong-secret' },
+    },
+    'E_SUDO',
+    'the password is wrong',
+  );
+  await refused(
+    t,
+    { inventory: await writeInventory(lab, 'sudo2', inventory({ ssh: wrong })) },
+    'E_SECRET',
+    'SUDO_PASSWORD',
+  );
+});
+
+labTest('no space left', async (t) => {
+  const w2 = lab.server('w2');
+  await w2.limitSpace('/opt', 64);
+  try {
+    const path = await writeInventory(lab, 'space', inventory());
+    const result = await slipwayUp(lab, { inventory: path, flags: EXECUTABLE });
+    t.is(result.code, 2, result.stderr);
+    t.regex(result.stderr, /w2: no space left on \/opt: 0 MiB are free, \d+ MiB are needed/);
+    t.regex(result.stderr, /\[E_PREFLIGHT\]/);
+    t.regex(result.stderr, /hint: free some space on \/opt of w2/);
+  } finally {
+    await w2.unlimitSpace('/opt');
+  }
+  for (const [server, before] of pristine) t.is(await systemInventory(server), before, server.name);
+});
+
+labTest('a port that the cluster needs is taken', async (t) => {
+  const w1 = lab.server('w1');
+  await w1.exec('/usr/sbin/sshd -p 10250 -o PidFile=/run/other.pid');
+  try {
+    await refused(
+      t,
+      { inventory: await writeInventory(lab, 'taken', inventory()) },
+      'E_PREFLIGHT',
+      'w1: port 10250 is taken by sshd',
+    );
+  } finally {
+    await w1.exec('kill $(cat /run/other.pid)');
+  }
+});
+
+labTest('an address that is another server’s', async (t) => {
+  const servers = serverEntries(lab);
+  Object.assign(servers[1] ?? {}, { address: '10.77.0.99', ssh: { address: '10.77.0.12' } });
+  await refused(
+    t,
+    { inventory: await writeInventory(lab, 'address', inventory({ servers })) },
+    'E_PREFLIGHT',
+    'w1: has no address 10.77.0.99; it has 10.77.0.12',
+  );
+});
+
+labTest('two entries that are one server', async (t) => {
+  const w2 = lab.server('w2');
+  await w2.exec('ip address add 10.77.0.80/24 dev eth0');
+  try {
+    const servers = [...serverEntries(lab), { name: 'w3', address: '10.77.0.80', roles: ['worker'] }];
+    await refused(
+      t,
+      {
+        inventory: await writeInventory(lab, 'twice', inventory({ servers })),
+        flags: ['--accept-new-host-keys'],
+      },
+      'E_PREFLIGHT',
+      /w3: has the same machine-id as w2/,
+    );
+  } finally {
+    await w2.exec('ip address del 10.77.0.80/24 dev eth0');
+  }
+});
+
+labTest('a server inside the pod range that it has on another interface', async (t) => {
+  const w2 = lab.server('w2');
+  await w2.exec('ip address add 10.244.7.1/24 dev eth0');
+  try {
+    await refused(
+      t,
+      { inventory: await writeInventory(lab, 'inside', inventory()) },
+      'E_PREFLIGHT',
+      /w2: its interface eth0 has 10\.244\.7\.1, which lies inside network\.podRange/,
+    );
+  } finally {
+    await w2.exec('ip address del 10.244.7.1/24 dev eth0');
+  }
+});
+
+labTest('a damaged bundle, and one that is none', async (t) => {
+  const none = join(lab.directory, 'none.tar');
+  await copyFile('/usr/bin/openssl', none);
+  await refused(
+    t,
+    { inventory: await writeInventory(lab, 'bundle', inventory()), flags: ['--bundle', none] },
+    'E_BUNDLE',
+    none,
+  );
+  const short = join(lab.directory, 'short.tar');
+  await mkdir(join(lab.directory, 'x'), { recursive: true });
+  await writeFile(
+    join(lab.directory, 'x/manifest.json'),
+    JSON.stringify({
+      formatVersion: 1,
+      suite: 'bookworm',
+      files: [{ name: 'a.deb', bytes: 1, sha256: 'x' }],
+    }),
+  );
+  await promisify(execFile)('tar', ['-C', join(lab.directory, 'x'), '-cf', short, 'manifest.json']);
+  await refused(
+    t,
+    { inventory: await writeInventory(lab, 'bundle', inventory()), flags: ['--bundle', short] },
+    'E_BUNDLE',
+    'a.deb is not what it was',
+  );
+  await truncate(short, 700);
+  await refused(
+    t,
+    { inventory: await writeInventory(lab, 'bundle', inventory()), flags: ['--bundle', short] },
+    'E_BUNDLE',
+    short,
+  );
+});
+
+labTest('an executable that is missing or none of Linux', async (t) => {
+  const path = await writeInventory(lab, 'exe', inventory());
+  for (const [executable, words] of [
+    ['/no/such', /is missing: \/no\/such/],
+    ['/etc/passwd', /is no Linux executable/],
+  ] as const) {
+    const result = await slipwayUp(lab, { inventory: path, flags: ['--executable', executable] });
+    t.is(result.code, 2);
+    t.regex(result.stderr, words);
+    t.regex(result.stderr, /\[E_EXECUTABLE\]/);
+  }
+});
+
+labTest('a dry run with sudo shows the changes and makes none', async (t) => {
+  const ssh = { user: 'ops', sudoPasswordFrom: 'env:SUDO_PASSWORD' };
+  const path = await writeInventory(lab, 'dry', inventory({ ssh }));
+  const result = await slipwayUp(lab, {
+    inventory: path,
+    flags: [...EXECUTABLE, '--dry-run'],
+    env: { SUDO_PASSWORD: OPS_PASSWORD },
+  });
+  t.is(result.code, 0, result.stderr);
+  t.regex(result.stdout, /would cp1: start slipway-apiserver\.service/);
+  t.regex(result.stdout, /would w2: install containerd/);
+  t.regex(result.stdout, /\d+ changes would be made/);
+  for (const [server, before] of pristine) t.is(await systemInventory(server), before, server.name);
+});

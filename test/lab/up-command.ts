@@ -1,0 +1,66 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import type { CommandResult } from './command.ts';
+import type { Lab } from './lab.ts';
+import type { LabServer } from './server.ts';
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+
+export interface UpRun {
+  inventory: string;
+  /** Further flags; --ssh-key and --known-hosts of the lab are given unless they are here. */
+  flags?: readonly string[];
+  env?: Record<string, string>;
+  timeoutMs?: number;
+}
+
+/** Runs `slipway up` as an operator's machine in the lab's network would, with a home of its own. */
+export async function slipwayUp(lab: Lab, run: UpRun): Promise<CommandResult> {
+  const home = join(lab.directory, 'home');
+  await mkdir(home, { recursive: true });
+  const flags = [...(run.flags ?? [])];
+  if (!flags.includes('--ssh-key')) flags.push('--ssh-key', lab.sshKeyPath);
+  if (!flags.includes('--known-hosts')) flags.push('--known-hosts', lab.knownHostsPath);
+  const env: NodeJS.ProcessEnv = { PATH: process.env['PATH'], HOME: home, NODE_NO_WARNINGS: '1', ...run.env };
+  return await lab.fabricTryExec([process.execPath, MAIN, 'up', '--inventory', run.inventory, ...flags], {
+    env,
+    timeoutMs: run.timeoutMs ?? 60_000,
+  });
+}
+
+/** Writes an inventory file into the lab's folder and gives its path. */
+export async function writeInventory(lab: Lab, name: string, content: unknown): Promise<string> {
+  const path = join(lab.directory, `${name}.yaml`);
+  await writeFile(path, typeof content === 'string' ? content : stringify(content));
+  return path;
+}
+
+/** The lab's servers as inventory entries: the first one runs the control plane. */
+export const serverEntries = (
+  lab: Lab,
+): Array<{ name: string; address: string; roles: string[]; ssh?: unknown }> =>
+  lab.servers.map(({ name, address }, index) => ({
+    name,
+    address,
+    roles: index === 0 ? ['control-plane', 'worker'] : ['worker'],
+  }));
+
+/**
+ * Everything on a server that an installer could have changed: each file, folder and link with its size, time,
+ * mode and owner, each unit with its state, each user and package. What a running system writes by itself is left out.
+ */
+export async function systemInventory(server: LabServer): Promise<string> {
+  return await server.exec(`
+for at in /etc /usr /opt /root /home /srv /boot /var/lib /var/spool /var/cache; do
+  [ -e "$at" ] && find "$at" -xdev \\( -path /var/lib/systemd -o -path /var/lib/sudo -o -path /var/lib/private \\) -prune -o \\
+    -printf '%p %y %s %T@ %m %u:%g %l\\n'
+done | sort
+systemctl list-unit-files --no-legend --no-pager | awk '{print $1, $2}'
+systemctl list-units --all --no-legend --no-pager --plain --type=service | awk '{print $1, $3}' | grep -Ev '^(ssh@|session-|user@|user-runtime|systemd-|motd|apt-daily|dpkg-db|e2scrub|fstrim)'
+cat /etc/passwd /etc/group
+dpkg-query -W -f '\${Package} \${Version} \${db:Status-Status}\\n'
+cat /proc/sys/net/ipv4/ip_forward
+`);
+}
