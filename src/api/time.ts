@@ -28,12 +28,19 @@ export function parseTime(text: string, layout: string = LAYOUT): Instant {
   const [y, mo, d, h, mi, s] = [year, month, day, hour, minute, second].map(Number);
   const field = outOfRange(y!, mo!, d!, h!, mi!, s!);
   if (field !== undefined) throw new TimeError(`parsing time ${quote(text)}: ${field} out of range`);
-  const date = new Date(0);
-  date.setUTCFullYear(y!, mo! - 1, d);
-  date.setUTCHours(h!, mi, s);
   const offset = zone === 'Z' ? 0 : offsetSeconds(zone);
   const nanos = fraction === undefined ? 0 : Number(fraction.slice(0, 9).padEnd(9, '0'));
-  return { seconds: date.getTime() / 1000 - offset, nanos };
+  return { seconds: epochSeconds(y!, mo!, d!) + h! * 3600 + mi! * 60 + s! - offset, nanos };
+}
+
+/** Seconds of midnight on a date, counted from 1970. */
+function epochSeconds(year: number, month: number, day: number): number {
+  const shifted = month <= 2 ? year - 1 : year;
+  const era = Math.floor(shifted / 400);
+  const yearOfEra = shifted - era * 400;
+  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
+  const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
+  return (era * 146_097 + dayOfEra - 719_468) * 86_400;
 }
 
 function offsetSeconds(zone: string): number {
@@ -87,10 +94,30 @@ function parseFailure(text: string, layout: string): string {
   return `parsing time ${quote(text)}: extra text: ${quote(rest)}`;
 }
 
-/** '2006-01-02T15:04:05Z'. */
+const pad = (value: number): string => (value < 10 ? `0${value}` : String(value));
+
+/** '2006-01-02T15:04:05Z', for the years 1 to 9999. */
 export function formatTime(seconds: number): string {
-  const text = new Date(seconds * 1000).toISOString();
-  return `${text.slice(0, -5)}Z`;
+  const days = Math.floor(seconds / 86_400);
+  const rest = seconds - days * 86_400;
+  // Days to a date in the proleptic Gregorian calendar, in years that begin in March.
+  const shifted = days + 719_468;
+  const era = Math.floor(shifted / 146_097);
+  const dayOfEra = shifted - era * 146_097;
+  const yearOfEra = Math.floor(
+    (dayOfEra -
+      Math.floor(dayOfEra / 1460) +
+      Math.floor(dayOfEra / 36_524) -
+      Math.floor(dayOfEra / 146_096)) /
+      365,
+  );
+  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
+  const march = Math.floor((5 * dayOfYear + 2) / 153);
+  const day = dayOfYear - Math.floor((153 * march + 2) / 5) + 1;
+  const month = march < 10 ? march + 3 : march - 9;
+  const year = String(yearOfEra + era * 400 + (month <= 2 ? 1 : 0)).padStart(4, '0');
+  const time = `${pad(Math.floor(rest / 3600))}:${pad(Math.floor(rest / 60) % 60)}:${pad(rest % 60)}`;
+  return `${year}-${pad(month)}-${pad(day)}T${time}Z`;
 }
 
 /** '2006-01-02T15:04:05.000000Z'; nanoseconds below a microsecond are cut. */

@@ -5,6 +5,7 @@ import {
   canonicalMicroTime,
   canonicalTime,
   formatDuration,
+  formatTime,
   parseDuration,
   parseTime,
 } from '../../src/api/time.ts';
@@ -60,4 +61,13 @@ test('a percentage is a share, rounded as asked', (t) => {
   t.is(resolvePort('http', [{ name: 'http', containerPort: 8080 }]), 8080);
   t.is(resolvePort(80, []), 80);
   t.is(resolvePort('x', []), undefined);
+});
+
+test('times are what the platform’s calendar says', (t) => {
+  for (let day = -719_162; day < 2_932_896; day += 997) {
+    const seconds = day * 86_400 + ((((day * 7919) % 86_400) + 86_400) % 86_400);
+    const text = new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
+    t.is(formatTime(seconds), text);
+    t.is(parseTime(text).seconds, seconds);
+  }
 });

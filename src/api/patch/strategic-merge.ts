@@ -59,20 +59,14 @@ function mergeField(
     if (!isDeletion) take(original, key, patchValue);
   } else if (isObject(value) && isObject(patchValue)) {
     const rule = ruleFor(schema, key);
-    setKey(
-      original,
-      key,
-      rule.strategy === 'replace' ? patchValue : mergeMap(value, patchValue, rule.schema),
-    );
+    const merged = rule.strategy === 'replace' ? patchValue : mergeMap(value, patchValue, rule.schema);
+    setKey(original, key, merged);
   } else if (Array.isArray(value) && Array.isArray(patchValue)) {
     const rule = ruleFor(schema, key);
-    if (isDeletion)
-      setKey(
-        original,
-        key,
-        value.filter((item) => !patchValue.includes(item)),
-      );
-    else setKey(original, key, rule.strategy === 'merge' ? mergeSlice(value, patchValue, rule) : patchValue);
+    let merged = patchValue;
+    if (isDeletion) merged = value.filter((item) => !patchValue.includes(item));
+    else if (rule.strategy === 'merge') merged = mergeSlice(value, patchValue, rule);
+    setKey(original, key, merged);
   } else {
     take(original, key, patchValue);
   }

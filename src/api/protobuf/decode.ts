@@ -33,17 +33,30 @@ function readInto(reader: Reader, end: number, plan: Plan, target: JsonObject, d
 function readFields(reader: Reader, end: number, plan: Plan, target: JsonObject, depth: number): void {
   while (reader.position < end) {
     const tag = reader.uint32();
-    const field = plan.byNumber.get(tag >>> 3);
+    const field = plan.byNumber[tag >>> 3];
     if (field === undefined) {
       if (tag >>> 3 === 0)
         throw new ProtobufError(`proto: ${plan.schema.name}: illegal tag 0 (wire type ${tag & 7})`);
       reader.skip(tag & 7);
+    } else if (tag === field.tag && field.fast !== undefined) {
+      readFast(reader, field, target);
     } else if (tag === field.tag || (field.shape === 'list' && isListTag(field, tag & 7))) {
       readField(reader, field, tag & 7, target, depth);
     } else {
       throw new ProtobufError(`proto: wrong wireType = ${tag & 7} for field ${field.name}`);
     }
     if (reader.position > end) throw new ProtobufError('unexpected EOF');
+  }
+}
+
+/** Strings, booleans and int32, which most fields are; a zero that Go's omitempty drops is not kept. */
+function readFast(reader: Reader, field: WireField, target: JsonObject): void {
+  const { fast } = field;
+  const value = fast === 'string' ? reader.string() : fast === 'int' ? reader.int32() : reader.int64() !== 0;
+  if (field.pointer || !field.omitEmpty || (value !== '' && value !== 0 && value !== false)) {
+    target[field.name] = value;
+  } else if (Object.hasOwn(target, field.name)) {
+    delete target[field.name];
   }
 }
 
@@ -74,7 +87,8 @@ function readField(
   } else {
     const value = readValue(reader, field.value, depth);
     if (value === undefined || (field.omitEmpty && !field.pointer && isZero(value, field.value.kind))) {
-      delete target[field.name];
+      // Never there before, unless the field came twice; deleting makes an object slow.
+      if (Object.hasOwn(target, field.name)) delete target[field.name];
     } else {
       target[field.name] = value;
     }

@@ -1,5 +1,5 @@
 import { isObject, type JsonObject } from '../objects.ts';
-import type { MessageSchema, Schema } from '../schema.ts';
+import type { MessageSchema, ScalarKind, Schema } from '../schema.ts';
 import { ProtobufError } from './errors.ts';
 import { planOf, wireTypeOf, type WireField } from './plan.ts';
 import { writeScalar } from './scalars.ts';
@@ -26,20 +26,38 @@ export function encodeMessage(schema: MessageSchema, value: object): Buffer {
 /** Writes the fields of a message, the last one first. */
 export function writeMessage(writer: Writer, schema: MessageSchema, value: JsonObject): void {
   const { fields } = planOf(schema);
-  for (let index = fields.length - 1; index >= 0; index--) {
-    const field = fields[index]!;
-    const item = field.inline ? value : value[field.name];
-    try {
-      writeField(writer, field, item);
-    } catch (error) {
-      throw located(error, field.name);
+  let field: WireField | undefined;
+  try {
+    for (let index = fields.length - 1; index >= 0; index--) {
+      field = fields[index]!;
+      const item = field.inline ? value : value[field.name];
+      if (field.fast === undefined) writeField(writer, field, item);
+      else writeFast(writer, field, item);
     }
+  } catch (error) {
+    throw located(error, field?.name ?? '');
   }
 }
 
 /** An error that says where the value is. */
 function located(error: unknown, name: string): unknown {
   return error instanceof ProtobufError ? new ProtobufError(`${name}: ${error.message}`) : error;
+}
+
+/** Strings, booleans and int32, which most fields are. */
+function writeFast(writer: Writer, field: WireField, item: unknown): void {
+  if (item === undefined || item === null) {
+    if (!field.always) return;
+    // An empty string, false and 0 are all one zero byte.
+    writer.byte(0);
+  } else if (field.skipZero && isZero(item)) {
+    return;
+  } else if (field.fast === 'string' && typeof item === 'string') {
+    writer.string(item);
+  } else {
+    writeScalar(writer, field.value.kind as ScalarKind, item);
+  }
+  writer.uint32(field.tag);
 }
 
 function writeField(writer: Writer, field: WireField, item: unknown): void {
@@ -114,7 +132,7 @@ function writeList(writer: Writer, field: WireField, item: unknown): void {
 
 function writeMap(writer: Writer, field: WireField, item: unknown): void {
   if (!isObject(item)) throw new ProtobufError('a map is needed');
-  const keys = Object.keys(item).toSorted(byteOrder);
+  const keys = sortedKeys(item);
   for (let index = keys.length - 1; index >= 0; index--) {
     const key = keys[index]!;
     const before = writer.size;
@@ -128,8 +146,14 @@ function writeMap(writer: Writer, field: WireField, item: unknown): void {
   }
 }
 
-/** gogo sorts keys by their bytes; UTF-16 order differs from that only beyond the surrogates. */
-function byteOrder(a: string, b: string): number {
-  if (a === b) return 0;
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+/** gogo sorts keys by their bytes; the order of UTF-16 differs from that only where there are surrogates. */
+function sortedKeys(map: JsonObject): string[] {
+  const keys = Object.keys(map);
+  if (keys.length < 2) return keys;
+  if (keys.some((key) => SURROGATE.test(key))) {
+    return keys.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  }
+  return keys.sort((a, b) => (a < b ? -1 : 1));
 }
+
+const SURROGATE = /[\ud800-\udfff]/;

@@ -19,6 +19,8 @@ export interface WireField {
   /** proto3: written only where it is not zero. */
   readonly skipZero: boolean;
   readonly value: Schema;
+  /** The common scalars, which the codecs treat first; undefined for every other shape. */
+  readonly fast: 'string' | 'bool' | 'int' | undefined;
   readonly omitEmpty: boolean;
   readonly pointer: boolean;
 }
@@ -27,7 +29,8 @@ export interface Plan {
   readonly schema: MessageSchema;
   /** In ascending order of number. */
   readonly fields: readonly WireField[];
-  readonly byNumber: ReadonlyMap<number, WireField>;
+  /** Index is the number; the numbers of Kubernetes' messages are small. */
+  readonly byNumber: ReadonlyArray<WireField | undefined>;
   /** What a decoded message gets where the wire had nothing. */
   readonly fill: ReadonlyArray<{ readonly name: string; readonly make: () => unknown }>;
 }
@@ -44,11 +47,18 @@ export function planOf(schema: MessageSchema): Plan {
   const plan: Plan = {
     schema,
     fields,
-    byNumber: new Map(fields.map((field) => [field.number, field])),
+    byNumber: indexOf(fields),
     fill: zeroFields(schema),
   };
   plans.set(schema, plan);
   return plan;
+}
+
+function indexOf(fields: readonly WireField[]): Array<WireField | undefined> {
+  const last = fields.at(-1)?.number ?? 0;
+  const index = Array.from<WireField | undefined>({ length: last + 1 });
+  for (const field of fields) index[field.number] = field;
+  return index;
 }
 
 function wireField(field: Field): WireField {
@@ -74,9 +84,15 @@ function wireField(field: Field): WireField {
     always: shape === 'single' && !nullable && !field.proto3,
     skipZero: field.proto3 && schema.kind !== 'message',
     value,
+    fast: shape === 'single' ? fastOf(schema.kind) : undefined,
     omitEmpty: field.omitEmpty,
     pointer: field.pointer,
   };
+}
+
+function fastOf(kind: Schema['kind']): WireField['fast'] {
+  if (kind === 'string' || kind === 'bool') return kind;
+  return kind === 'int32' ? 'int' : undefined;
 }
 
 function listWireType(value: Schema, packed: boolean, schema: Schema): number {

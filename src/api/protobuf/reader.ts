@@ -128,14 +128,34 @@ export class Reader {
   }
 }
 
-/** Short ASCII, which most strings are, is cheaper to decode here than to hand to the decoder. */
+const LONGEST_CACHED = 24;
+const CACHE_SLOTS = 4096;
+const cache: Array<string | undefined> = Array.from<string | undefined>({ length: CACHE_SLOTS });
+
+/**
+ * Most strings of the API are short and come again and again ('TCP', 'Always', label keys): they are taken
+ * from a small table, which is faster than decoding them and lets objects share them.
+ */
 function decodeText(buffer: Buffer, start: number, end: number): string {
-  if (end - start > 24) return buffer.toString('utf8', start, end);
-  let text = '';
+  const length = end - start;
+  if (length > LONGEST_CACHED) return buffer.toString('utf8', start, end);
+  let hash = length;
   for (let index = start; index < end; index++) {
     const byte = buffer[index]!;
     if (byte >= 0x80) return buffer.toString('utf8', start, end);
-    text += String.fromCharCode(byte);
+    hash = (Math.imul(hash, 31) + byte) | 0;
   }
+  const slot = (hash ^ (hash >>> 12)) & (CACHE_SLOTS - 1);
+  const known = cache[slot];
+  if (known !== undefined && known.length === length && sameText(known, buffer, start)) return known;
+  const text = buffer.toString('latin1', start, end);
+  cache[slot] = text;
   return text;
+}
+
+function sameText(text: string, buffer: Buffer, start: number): boolean {
+  for (let index = 0; index < text.length; index++) {
+    if (text.charCodeAt(index) !== buffer[start + index]) return false;
+  }
+  return true;
 }
