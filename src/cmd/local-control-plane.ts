@@ -1,9 +1,8 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startApiServer } from '../apiserver/server.ts';
 import type { ApiServerHandle } from '../apiserver/api-server-options.ts';
 import type { Clock } from '../base/clock.ts';
-import { codeOf, SlipwayError } from '../base/errors.ts';
+import { codeOf, messageOf, SlipwayError } from '../base/errors.ts';
 import { runTogether, untilAborted } from '../base/lifecycle.ts';
 import type { Logger } from '../base/log.ts';
 import { releaseInfo } from '../base/version.ts';
@@ -35,7 +34,6 @@ export async function runLocalControlPlane(
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, log, dataDir } = options;
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
   // The store first: it holds the lock of the directory, and keys are made only under it.
   const storage = await EmbeddedStorage.open(join(dataDir, 'store'), { clock, log });
   try {
@@ -103,9 +101,9 @@ async function startServer(
       build: { ...releaseInfo(), date: '' },
     });
   } catch (error) {
-    if (codeOf(error) !== 'EADDRINUSE') throw error;
-    throw new SlipwayError('E_PORT_IN_USE', `port ${port} on ${ADDRESS} is in use by another process`, {
-      hint: 'Stop that process, or choose another with --port (0 takes a free one).',
+    if (codeOf(error) !== 'E_LISTEN') throw error;
+    throw new SlipwayError('E_LISTEN', messageOf(error), {
+      hint: 'stop what uses the port, or choose another with --port (0 takes a free one)',
       cause: error,
     });
   }
