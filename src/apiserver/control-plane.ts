@@ -12,6 +12,7 @@ import { HealthHandler } from './health/health-handler.ts';
 import type { HttpLimits } from './http/limits.ts';
 import { InFlight } from './in-flight.ts';
 import { MetricsHandler, ServerMetrics } from './metrics.ts';
+import { OpenApiHandler } from './openapi/openapi-handler.ts';
 import { createPolicy } from './policy.ts';
 import type { Policy } from './policy.ts';
 import type { Random, RegistryEnv } from './registry/registry-env.ts';
@@ -103,6 +104,7 @@ export class ControlPlane {
         new HealthHandler(this.#healthChecks()),
         new VersionHandler(versionInfo(this.options.build ?? { version: '0.0.0', commit: '', date: '' })),
         new MetricsHandler(this.metrics),
+        new OpenApiHandler({ table: this.table, gzipThresholdBytes: limits.gzipThresholdBytes }),
         new DiscoveryHandler({
           table: this.table,
           serverAddress: this.options.serverAddress,

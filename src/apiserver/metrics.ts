@@ -1,5 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { GaugeConfiguration } from 'prom-client';
 import type { PathHandler } from './path-handler.ts';
 import type { ApiResponse, RequestContext, RequestInfo } from './request-context.ts';
 
@@ -38,10 +39,9 @@ export class ServerMetrics {
     this.#delay = monitorEventLoopDelay({ resolution: 10 });
     this.#delay.enable();
     const delay = this.#delay;
-    new Gauge({
+    this.#gauge({
       name: 'slipway_event_loop_delay_max_seconds',
       help: 'The longest stall of the event loop since the last scrape.',
-      registers,
       collect() {
         this.set(delay.max / 1e9);
         delay.reset();
@@ -52,12 +52,10 @@ export class ServerMetrics {
 
   /** Adds the gauges that look at the rest of the server. */
   observeSources(sources: MetricSources): void {
-    const registers = [this.#registry];
-    new Gauge({
+    this.#gauge({
       name: 'apiserver_longrunning_requests',
       help: 'Watches that run.',
       labelNames: ['group', 'resource', 'verb'],
-      registers,
       collect() {
         this.reset();
         for (const { group, resource, count } of sources.watchers()) {
@@ -65,35 +63,36 @@ export class ServerMetrics {
         }
       },
     });
-    new Gauge({
+    this.#gauge({
       name: 'apiserver_storage_objects',
       help: 'Objects in the store, by resource.',
       labelNames: ['resource'],
-      registers,
       collect() {
         this.reset();
         for (const { resource, count } of sources.objects()) this.set({ resource }, count);
       },
     });
-    new Gauge({
+    this.#gauge({
       name: 'apiserver_current_inflight_requests',
       help: 'Requests under way.',
       labelNames: ['request_kind'],
-      registers,
       collect() {
         const { reads, writes } = sources.inFlight();
         this.set({ request_kind: 'readOnly' }, reads);
         this.set({ request_kind: 'mutating' }, writes);
       },
     });
-    new Gauge({
+    this.#gauge({
       name: 'apiserver_storage_size_bytes',
       help: 'Size of the store on disk.',
-      registers,
       async collect() {
         this.set(await sources.storeBytes());
       },
     });
+  }
+
+  #gauge<T extends string>(options: GaugeConfiguration<T>): void {
+    this.#registry.registerMetric(new Gauge({ ...options, registers: [] }));
   }
 
   observe(info: RequestInfo, longRunning: boolean, code: number, seconds: number): void {

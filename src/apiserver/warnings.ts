@@ -17,9 +17,9 @@ export class Warnings {
   add(text: string): void {
     if (this.#response.started || this.#seen.has(text)) return;
     this.#seen.add(text);
-    const quoted = text.replaceAll(/[\u0000-\u001f\u007f]+/g, ' ').replaceAll(/["\\]/g, '\\$&');
-    // Headers are latin1; what is beyond it would make the whole answer fail.
-    const header = `299 - "${quoted.replaceAll(/[^\u0020-\u007e]/g, '?')}"`;
+    const quoted = text.replaceAll(/\s+/g, ' ').replaceAll(/["\\]/g, '\\$&');
+    // What is beyond printable ASCII would make the whole answer fail.
+    const header = `299 - "${quoted.replaceAll(/[^\x20-\x7e]/g, '?')}"`;
     this.#bytes += header.length;
     if (this.#bytes > MAX_BYTES) return;
     this.#headers.push(header);

@@ -91,7 +91,7 @@ function decodeJsonBody(
   const schema = schemaForKind(expected.group, expected.version, expected.kind);
   try {
     const decoded = decodeJson(bytes, schema);
-    const { kind, apiVersion } = typeOf(decoded.object as KubeObject, fallback);
+    const { kind, apiVersion } = typeOf(decoded.object, fallback);
     return { decoded, kind, apiVersion };
   } catch (error) {
     // The error's wording depends on the kind that the body says it is.
@@ -105,7 +105,7 @@ function decodeJsonBody(
 
 function decodeYaml(bytes: Buffer, fallback: { kind: string; apiVersion: string }): Typed {
   const { value, duplicates } = loadYaml(bytes.toString());
-  const { kind, apiVersion } = typeOf((value ?? {}) as KubeObject, fallback);
+  const { kind, apiVersion } = typeOf(value ?? {}, fallback);
   try {
     const decoded = decodeValue(value, schemaOf(apiVersion, kind));
     const strictErrors = [...duplicates, ...decoded.strictErrors];

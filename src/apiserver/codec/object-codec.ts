@@ -5,9 +5,9 @@ import type { KubeObject } from '../../api/resource.ts';
 
 /** JSON to and from objects that the server itself wrote. */
 export interface ObjectCodec {
-  stringify(value: unknown): string;
-  parse(bytes: Buffer): KubeObject;
-  clone<T>(value: T): T;
+  readonly stringify: (value: unknown) => string;
+  readonly parse: (bytes: Buffer) => KubeObject;
+  readonly clone: <T>(value: T) => T;
 }
 
 const LONG_NUMBER = /[:,[]-?\d{16}/;

@@ -45,7 +45,7 @@ export function apiResourceList(
       ...(definition.virtual ? {} : { storageVersionHash: storageVersionHash(served) }),
     });
     for (const sub of definition.subresources ?? []) {
-      const kind = subresourceKind(served, sub as never);
+      const kind = subresourceKind(served, sub);
       const foreign = kind.group !== info.group || kind.version !== info.version;
       list.push({
         name: `${info.resource}/${sub.name}`,
@@ -53,7 +53,7 @@ export function apiResourceList(
         namespaced: info.namespaced,
         ...(foreign ? { group: kind.group, version: kind.version } : {}),
         kind: kind.kind,
-        verbs: subresourceVerbs(sub as never),
+        verbs: subresourceVerbs(sub),
       });
     }
   }
@@ -86,8 +86,8 @@ function resourceDiscovery(served: ServedResource): object {
   const { info, definition } = served;
   const subresources = (definition.subresources ?? []).map((sub) => ({
     subresource: sub.name,
-    responseKind: subresourceKind(served, sub as never),
-    verbs: subresourceVerbs(sub as never),
+    responseKind: subresourceKind(served, sub),
+    verbs: subresourceVerbs(sub),
   }));
   return {
     resource: info.resource,

@@ -80,7 +80,7 @@ export function applyPatch(
   try {
     if (patch.type === JSON_PATCH) patched = applyJsonPatch(current, patch.value);
     else if (patch.type === STRATEGIC_PATCH && schema) {
-      patched = applyStrategicMergePatch(current as JsonObject, patch.value as JsonObject, schema);
+      patched = applyStrategicMergePatch(current, patch.value as JsonObject, schema);
     } else patched = applyMergePatch(current, patch.value);
   } catch (error) {
     if (error instanceof PatchError) throw patchFailure(error);
@@ -94,7 +94,7 @@ export function applyPatch(
   let object: KubeObject;
   try {
     const decoded = decodeValue(value, schema);
-    object = decoded.object as KubeObject;
+    object = decoded.object;
     strictErrors = [...patch.strictErrors, ...decoded.strictErrors];
   } catch (error) {
     if (error instanceof SlipwayError) throw refuse(error.message);

@@ -8,8 +8,7 @@ import type {
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
-import type { SecureContextOptions } from 'node:tls';
+import type { SecureContextOptions, TLSSocket } from 'node:tls';
 import { SlipwayError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { peerIdentity } from './client-certificate.ts';

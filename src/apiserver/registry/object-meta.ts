@@ -15,7 +15,9 @@ export const FOREGROUND_FINALIZER = 'foregroundDeletion';
 export function validateMetaOnCreate(definition: ResourceDefinition, object: KubeObject): FieldError[] {
   const errors: Errors = [];
   const meta = object.metadata ?? {};
-  const checkName = definition.strategy?.validateName ?? dnsSubdomainName;
+  const { strategy } = definition;
+  const checkName = (name: string, prefix: boolean) =>
+    strategy?.validateName ? strategy.validateName(name, prefix) : dnsSubdomainName(name, prefix);
   if (meta.generateName) {
     checkFormat(errors, 'metadata.generateName', meta.generateName, checkName(meta.generateName, true));
   }

@@ -59,7 +59,7 @@ export async function updateObject(
       if (!params.createInstead) throw notFound(served.groupResource, params.name);
       return createObject(env, served, params.createInstead(), {
         ...params,
-        options: { ...params.options, kind: 'CreateOptions' } as KubeObject,
+        options: { ...params.options, kind: 'CreateOptions' },
       });
     }
     try {

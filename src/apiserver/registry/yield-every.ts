@@ -11,11 +11,13 @@ const SLICE_MS = 8;
 export function yieldEvery(clock: Clock, sliceMs: number = SLICE_MS): () => Promise<void> | undefined {
   let steps = 0;
   let sliceStart = clock.monotonicMs();
+  const pause = async () => {
+    await nextTurn();
+    sliceStart = clock.monotonicMs();
+  };
   return () => {
     steps += 1;
     if (steps % 64 !== 0 || clock.monotonicMs() - sliceStart < sliceMs) return undefined;
-    return nextTurn().then(() => {
-      sliceStart = clock.monotonicMs();
-    });
+    return pause();
   };
 }

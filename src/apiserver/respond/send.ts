@@ -88,7 +88,7 @@ async function writeParts(response: ApiResponse, parts: readonly Buffer[]): Prom
 }
 
 export function acceptsGzip(request: ApiRequest): boolean {
-  return /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
+  return /\bgzip\b/.test(request.headers['accept-encoding'] ?? '');
 }
 
 /** Sends a Status, in JSON where the client accepts nothing that we have. */

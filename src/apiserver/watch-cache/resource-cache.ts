@@ -125,7 +125,7 @@ export class ResourceCache {
 
   /** Empties it; watchers must begin again. */
   clear(completeAfter: number): void {
-    for (const entry of [...this.#entries.values()]) this.#drop(entry);
+    for (const entry of this.#entries.values()) this.#drop(entry);
     this.window.reset(completeAfter);
   }
 

@@ -105,13 +105,18 @@ export class Watcher {
   #write(bytes: Buffer): void {
     if (this.#response.write(bytes) || this.#response.pendingBytes < MAX_PENDING_BYTES) return;
     this.#waiting = true;
-    void this.#response.drained().then(
-      () => {
-        this.#waiting = false;
-        this.advance();
-      },
-      () => this.close(),
-    );
+    void this.#waitForRoom();
+  }
+
+  async #waitForRoom(): Promise<void> {
+    try {
+      await this.#response.drained();
+      this.#waiting = false;
+      this.advance();
+    } catch {
+      // The client has gone; whoever serves the watch hears of it, too.
+      this.close();
+    }
   }
 
   /** The event as this watcher sees it: an object that leaves the selection is deleted for it. */

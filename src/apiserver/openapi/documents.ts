@@ -1,0 +1,141 @@
+import { definitions } from '../../api/openapi/v2.ts';
+import { componentSchemas } from '../../api/openapi/v3.ts';
+import { schemaForKind } from '../../api/schema.ts';
+import type { ServedResource } from '../registry/served-resource.ts';
+import { QUERY_PARAMETERS, resourcePaths } from './paths.ts';
+import type { Operation } from './paths.ts';
+
+const INFO = { title: 'Kubernetes', version: 'v1.36.0' };
+const JSON_TYPES = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
+const PATCH_TYPES = [
+  'application/json-patch+json',
+  'application/merge-patch+json',
+  'application/strategic-merge-patch+json',
+];
+const PATCH = 'io.k8s.apimachinery.pkg.apis.meta.v1.Patch';
+
+/** The OpenAPI v3 document of one group and version. */
+export function documentV3(group: string, version: string, resources: readonly ServedResource[]): object {
+  const paths: Record<string, object> = {};
+  for (const { path, pathParameters, operations } of resources.flatMap(resourcePaths)) {
+    const item: Record<string, unknown> = {};
+    for (const operation of operations) item[operation.method] = operationV3(operation);
+    item.parameters = pathParameters.map(pathParameterV3);
+    paths[path] = item;
+  }
+  return {
+    openapi: '3.0.0',
+    info: INFO,
+    paths: sorted(paths),
+    components: {
+      schemas: componentSchemas(group, version),
+      securitySchemes: {
+        BearerToken: {
+          type: 'apiKey',
+          name: 'authorization',
+          in: 'header',
+          description: 'Bearer Token authentication',
+        },
+      },
+    },
+  };
+}
+
+/** The OpenAPI v2 document of everything, for clients that know no v3. */
+export function documentV2(resources: readonly ServedResource[]): object {
+  const paths: Record<string, object> = {};
+  for (const { path, pathParameters, operations } of resources.flatMap(resourcePaths)) {
+    const item: Record<string, unknown> = {};
+    for (const operation of operations) item[operation.method] = operationV2(operation);
+    item.parameters = pathParameters.map((name) => ({
+      name,
+      in: 'path',
+      required: true,
+      type: 'string',
+      uniqueItems: true,
+    }));
+    paths[path] = item;
+  }
+  return {
+    swagger: '2.0',
+    info: INFO,
+    paths: sorted(paths),
+    definitions: definitions(),
+    security: [{ BearerToken: [] }],
+    securityDefinitions: {
+      BearerToken: {
+        description: 'Bearer Token authentication',
+        type: 'apiKey',
+        name: 'authorization',
+        in: 'header',
+      },
+    },
+  };
+}
+
+function sorted(record: Record<string, object>): Record<string, object> {
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** The name of a kind's schema in both documents; undefined for options objects, which have none. */
+function schemaName(kind: Operation['kind']): string | undefined {
+  return schemaForKind(kind.group, kind.version, kind.kind)?.openApiName;
+}
+
+function operationV3(operation: Operation): object {
+  const name = schemaName(operation.kind);
+  const schema = name ? { $ref: `#/components/schemas/${name}` } : { type: 'string' };
+  const content = Object.fromEntries((name ? JSON_TYPES : ['*/*']).map((type) => [type, { schema }]));
+  const isPatch = operation.method === 'patch';
+  const bodyTypes = isPatch ? PATCH_TYPES : ['*/*'];
+  const bodySchema = isPatch ? { $ref: `#/components/schemas/${PATCH}` } : schema;
+  return {
+    operationId: operation.operationId,
+    parameters: operation.parameters.map((parameter) => ({
+      name: parameter,
+      in: 'query',
+      schema: { type: QUERY_PARAMETERS[parameter] ?? 'string', uniqueItems: true },
+    })),
+    ...(operation.hasBody && name
+      ? {
+          requestBody: {
+            required: true,
+            content: Object.fromEntries(bodyTypes.map((type) => [type, { schema: bodySchema }])),
+          },
+        }
+      : {}),
+    responses: { [operation.success]: { description: 'OK', content }, 401: { description: 'Unauthorized' } },
+    'x-kubernetes-action': operation.action,
+    'x-kubernetes-group-version-kind': operation.groupVersionKind,
+  };
+}
+
+function operationV2(operation: Operation): object {
+  const name = schemaName(operation.kind);
+  const schema = name ? { $ref: `#/definitions/${name}` } : { type: 'string' };
+  const isPatch = operation.method === 'patch';
+  const parameters: object[] = operation.parameters.map((parameter) => ({
+    name: parameter,
+    in: 'query',
+    type: QUERY_PARAMETERS[parameter] ?? 'string',
+    uniqueItems: true,
+  }));
+  if (operation.hasBody && name) {
+    const body = isPatch ? { $ref: `#/definitions/${PATCH}` } : schema;
+    parameters.unshift({ name: 'body', in: 'body', required: true, schema: body });
+  }
+  return {
+    consumes: isPatch ? PATCH_TYPES : ['*/*'],
+    operationId: operation.operationId,
+    parameters,
+    produces: name ? JSON_TYPES : ['*/*'],
+    responses: { [operation.success]: { description: 'OK', schema }, 401: { description: 'Unauthorized' } },
+    schemes: ['https'],
+    'x-kubernetes-action': operation.action,
+    'x-kubernetes-group-version-kind': operation.groupVersionKind,
+  };
+}
+
+function pathParameterV3(name: string): object {
+  return { name, in: 'path', required: true, schema: { type: 'string', uniqueItems: true } };
+}
