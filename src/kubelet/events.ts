@@ -1,5 +1,6 @@
 import type { Pod } from '../api/gen/types/core-v1.ts';
-import type { KubeObject } from '../api/resource.ts';
+import type { EventRecorder } from '../client/events.ts';
+import { ephemeralContainers, isInitContainer } from './pods/pod-spec.ts';
 
 /** Records events about pods and the node; never fails. */
 export interface PodEvents {
@@ -8,9 +9,24 @@ export interface PodEvents {
   nodeEvent(type: 'Normal' | 'Warning', reason: string, message: string): void;
 }
 
-/** As client/events.ts, EventRecorder. */
-export interface Recorder {
-  event(object: KubeObject, type: 'Normal' | 'Warning', reason: string, message: string): void;
+export const noEvents: PodEvents = { event() {}, nodeEvent() {} };
+
+/** Events through the client's recorder, which counts repeats and never blocks. */
+export function recordedEvents(recorder: EventRecorder, nodeName: string): PodEvents {
+  return {
+    event(pod, type, reason, message, container) {
+      recorder.event(pod, type, reason, message, container && fieldPathOf(pod, container));
+    },
+    nodeEvent(type, reason, message) {
+      // Upstream's reference: the node's name stands for its uid.
+      const node = { apiVersion: 'v1', kind: 'Node', name: nodeName, uid: nodeName };
+      recorder.eventFor(node, type, reason, message);
+    },
+  };
 }
 
-export const noEvents: PodEvents = { event() {}, nodeEvent() {} };
+function fieldPathOf(pod: Pod, container: string): string {
+  if (isInitContainer(pod, container)) return `spec.initContainers{${container}}`;
+  const ephemeral = ephemeralContainers(pod).some(({ name }) => name === container);
+  return `spec.${ephemeral ? 'ephemeralContainers' : 'containers'}{${container}}`;
+}

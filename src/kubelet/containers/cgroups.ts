@@ -53,7 +53,14 @@ export class PodCgroups {
     }
     const memory = resources.memoryLimitBytes;
     if (memory > 0) {
-      await this.#write(path, 'memory', 'memory.limit_in_bytes', String(memory), 'memory.max', String(memory));
+      await this.#write(
+        path,
+        'memory',
+        'memory.limit_in_bytes',
+        String(memory),
+        'memory.max',
+        String(memory),
+      );
     }
   }
 

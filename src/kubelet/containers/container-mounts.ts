@@ -108,7 +108,10 @@ async function subPathMount(
     return await prepareSubPath(volume.path, subPath, holder, mode, context.mounter);
   } catch (error) {
     // The cause would tell the user about the host's file system: it stays in this log.
-    context.log.warn({ container: container.name, volume: mount.name, error: messageOf(error) }, 'subPath failed');
+    context.log.warn(
+      { container: container.name, volume: mount.name, error: messageOf(error) },
+      'subPath failed',
+    );
     throw new SlipwayError(
       'E_SUBPATH',
       `failed to prepare subPath for volumeMount "${mount.name}" of container "${container.name}"`,

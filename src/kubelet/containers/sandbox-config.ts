@@ -4,7 +4,15 @@ import type { PodSandboxConfig, PortMapping } from '../cri/runtime.ts';
 import { kernelHostname } from '../environment/hostname.ts';
 import { podDns, type DnsSettings } from '../environment/resolv-conf.ts';
 import type { KubeletPaths } from '../paths.ts';
-import { initContainers, isHostNetwork, isSidecar, nameOf, namespaceOf, specOf, uidOf } from '../pods/pod-spec.ts';
+import {
+  initContainers,
+  isHostNetwork,
+  isSidecar,
+  nameOf,
+  namespaceOf,
+  specOf,
+  uidOf,
+} from '../pods/pod-spec.ts';
 import { podLabels } from './labels.ts';
 import { podResources, quotaOf, sharesOf } from './resources.ts';
 import { sandboxSecurityContext } from './security-context.ts';

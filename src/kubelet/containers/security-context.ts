@@ -29,13 +29,7 @@ const MASKED_PATHS = [
   '/sys/firmware',
   '/sys/devices/virtual/powercap',
 ];
-const READONLY_PATHS = [
-  '/proc/bus',
-  '/proc/fs',
-  '/proc/irq',
-  '/proc/sys',
-  '/proc/sysrq-trigger',
-];
+const READONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 
 /** The pod's context under the container's own. Mirrors DetermineEffectiveSecurityContext. */
 export function effectiveSecurityContext(pod: Pod, container: Container): SecurityContext {
@@ -125,7 +119,10 @@ function seccompOf(pod: Pod, container: Container): SecurityProfile {
       return { profileType: 'RuntimeDefault' };
     case 'Localhost':
       if (!profile.localhostProfile) {
-        throw new SlipwayError('E_SECCOMP', 'localhostProfile must be set if seccompProfile type is Localhost.');
+        throw new SlipwayError(
+          'E_SECCOMP',
+          'localhostProfile must be set if seccompProfile type is Localhost.',
+        );
       }
       return {
         profileType: 'Localhost',
@@ -146,7 +143,10 @@ export function verifyRunAsNonRoot(pod: Pod, container: Container, user: ImageUs
     throw new SlipwayError('E_RUN_AS_NON_ROOT', `container's runAsUser breaks non-root policy ${where}`);
   }
   if (user.uid === 0) {
-    throw new SlipwayError('E_RUN_AS_NON_ROOT', `container has runAsNonRoot and image will run as root ${where}`);
+    throw new SlipwayError(
+      'E_RUN_AS_NON_ROOT',
+      `container has runAsNonRoot and image will run as root ${where}`,
+    );
   }
   if (user.uid === undefined) {
     throw new SlipwayError(

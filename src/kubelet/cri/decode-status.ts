@@ -18,6 +18,9 @@ const MODES: NamespaceMode[] = ['POD', 'CONTAINER', 'NODE', 'TARGET'];
 /** Nanoseconds (a bigint beyond 2^53) to milliseconds. */
 const milliseconds = (nanoseconds: number | bigint): number => Math.floor(Number(nanoseconds) / 1e6);
 
+/** A count that may be a bigint at run time; 0 where absent. */
+export const count = (value: number | bigint | undefined): number => Number(value ?? 0);
+
 export function present<T>(value: T | undefined, what: string): T {
   if (value === undefined) throw new RuntimeError('Unknown', `the runtime tells no status of ${what}`);
   return value;
@@ -27,7 +30,12 @@ export function present<T>(value: T | undefined, what: string): T {
 export const bytes = (value: Uint8Array | string | undefined): Buffer =>
   typeof value === 'string' ? Buffer.from(value, 'base64') : Buffer.from(value ?? []);
 
-export function toSandbox(sandbox: gen.PodSandbox): PodSandbox {
+type SandboxFields = Pick<
+  gen.PodSandbox,
+  'id' | 'metadata' | 'state' | 'created_at' | 'labels' | 'annotations'
+>;
+
+export function toSandbox(sandbox: SandboxFields): PodSandbox {
   return {
     id: sandbox.id,
     metadata: {
@@ -47,7 +55,7 @@ export function toSandboxStatus(status: gen.PodSandboxStatus): PodSandboxStatus 
   const network = status.network;
   const ips = network?.ip ? [network.ip, ...(network.additional_ips ?? []).map(({ ip }) => ip)] : [];
   return {
-    ...toSandbox(status as unknown as gen.PodSandbox),
+    ...toSandbox(status),
     ips,
     networkMode: MODES[status.linux?.namespaces?.options?.network ?? 0] ?? 'POD',
   };
@@ -95,8 +103,8 @@ export function toImage(image: gen.Image): Image {
     id: image.id,
     repoTags: image.repo_tags,
     repoDigests: image.repo_digests,
-    sizeBytes: Number(image.size),
-    ...(image.uid ? { uid: Number(image.uid.value) } : {}),
+    sizeBytes: count(image.size),
+    ...(image.uid ? { uid: count(image.uid.value) } : {}),
     username: image.username,
     pinned: image.pinned,
   };
@@ -107,11 +115,11 @@ export function toStats(stats: gen.ContainerStats): ContainerStats {
     id: stats.attributes?.id ?? '',
     labels: stats.attributes?.labels ?? {},
     timestampMs: milliseconds(stats.cpu?.timestamp ?? stats.memory?.timestamp ?? 0),
-    cpuNanoSeconds: Number(stats.cpu?.usage_core_nano_seconds?.value ?? 0),
-    memoryWorkingSetBytes: Number(stats.memory?.working_set_bytes?.value ?? 0),
-    memoryUsageBytes: Number(stats.memory?.usage_bytes?.value ?? 0),
-    memoryRssBytes: Number(stats.memory?.rss_bytes?.value ?? 0),
-    writableLayerBytes: Number(stats.writable_layer?.used_bytes?.value ?? 0),
-    writableLayerInodes: Number(stats.writable_layer?.inodes_used?.value ?? 0),
+    cpuNanoSeconds: count(stats.cpu?.usage_core_nano_seconds?.value),
+    memoryWorkingSetBytes: count(stats.memory?.working_set_bytes?.value),
+    memoryUsageBytes: count(stats.memory?.usage_bytes?.value),
+    memoryRssBytes: count(stats.memory?.rss_bytes?.value),
+    writableLayerBytes: count(stats.writable_layer?.used_bytes?.value),
+    writableLayerInodes: count(stats.writable_layer?.inodes_used?.value),
   };
 }

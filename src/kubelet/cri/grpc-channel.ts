@@ -57,10 +57,10 @@ export class GrpcChannel {
     });
   }
 
-  call<Request extends object, Response>(
+  call<Response>(
     service: 'RuntimeService' | 'ImageService',
     method: string,
-    request: Request,
+    request: object,
     options: CallOptions = {},
     names: { request?: string; response?: string } = {},
   ): Promise<Response> {
@@ -73,7 +73,7 @@ export class GrpcChannel {
       let abort: (() => void) | undefined;
       const call = this.#client.makeUnaryRequest(
         `/runtime.v1.${service}/${method}`,
-        (value: Request) => encodeMessage(input, value),
+        (value: object) => encodeMessage(input, value),
         (bytes: Buffer) => decodeMessage(output, bytes) as Response,
         request,
         new Metadata(),
@@ -91,11 +91,11 @@ export class GrpcChannel {
   }
 
   /** Messages of a server's stream until it ends or the signal aborts. */
-  stream<Response>(
+  stream(
     method: string,
     names: { request: string; response: string },
     signal: AbortSignal,
-    onMessage: (message: Response) => void,
+    onMessage: (message: object) => void,
   ): Promise<void> {
     const input = messageSchema(names.request);
     const output = messageSchema(names.response);
@@ -103,7 +103,7 @@ export class GrpcChannel {
       const call = this.#client.makeServerStreamRequest(
         `/runtime.v1.RuntimeService/${method}`,
         (value: object) => encodeMessage(input, value),
-        (bytes: Buffer) => decodeMessage(output, bytes) as Response,
+        (bytes: Buffer) => decodeMessage(output, bytes),
         {},
         new Metadata(),
         {},

@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
-import * as gen from './gen/types.ts';
+import type * as gen from './gen/types.ts';
 import { toContainerConfig, toLinuxResources, toSandboxConfig } from './encode-config.ts';
 import * as decode from './decode-status.ts';
 import { GrpcChannel } from './grpc-channel.ts';
@@ -38,7 +38,7 @@ export class GrpcRuntime implements CriRuntime {
   }
 
   async version(signal?: AbortSignal): Promise<RuntimeVersion> {
-    const answer = await this.#channel.call<gen.VersionRequest, gen.VersionResponse>(
+    const answer = await this.#channel.call<gen.VersionResponse>(
       RUNTIME,
       'Version',
       { version: '0.1.0' },
@@ -52,26 +52,30 @@ export class GrpcRuntime implements CriRuntime {
   }
 
   async status(): Promise<RuntimeCondition[]> {
-    const answer = await this.#channel.call<object, gen.StatusResponse>(RUNTIME, 'Status', {}, { timeoutMs: 10_000 });
+    const answer = await this.#channel.call<gen.StatusResponse>(RUNTIME, 'Status', {}, { timeoutMs: 10_000 });
     return answer.status?.conditions ?? [];
   }
 
   async listPodSandbox(filter?: PodFilter): Promise<PodSandbox[]> {
-    const answer = await this.#channel.call<object, gen.ListPodSandboxResponse>(RUNTIME, 'ListPodSandbox', {
+    const answer = await this.#channel.call<gen.ListPodSandboxResponse>(RUNTIME, 'ListPodSandbox', {
       filter: { label_selector: selectorOf(filter) },
     });
     return answer.items.map(decode.toSandbox);
   }
 
   async podSandboxStatus(id: string): Promise<PodSandboxStatus> {
-    const answer = await this.#channel.call<object, gen.PodSandboxStatusResponse>(RUNTIME, 'PodSandboxStatus', {
+    const answer = await this.#channel.call<gen.PodSandboxStatusResponse>(RUNTIME, 'PodSandboxStatus', {
       pod_sandbox_id: id,
     });
     return decode.toSandboxStatus(decode.present(answer.status, `sandbox ${id}`));
   }
 
-  async runPodSandbox(config: PodSandboxConfig, runtimeHandler: string, signal?: AbortSignal): Promise<string> {
-    const answer = await this.#channel.call<object, gen.RunPodSandboxResponse>(
+  async runPodSandbox(
+    config: PodSandboxConfig,
+    runtimeHandler: string,
+    signal?: AbortSignal,
+  ): Promise<string> {
+    const answer = await this.#channel.call<gen.RunPodSandboxResponse>(
       RUNTIME,
       'RunPodSandbox',
       { config: toSandboxConfig(config), runtime_handler: runtimeHandler },
@@ -81,7 +85,12 @@ export class GrpcRuntime implements CriRuntime {
   }
 
   async stopPodSandbox(id: string): Promise<void> {
-    await this.#channel.call(RUNTIME, 'StopPodSandbox', { pod_sandbox_id: id }, { timeoutMs: SANDBOX_TIMEOUT_MS });
+    await this.#channel.call(
+      RUNTIME,
+      'StopPodSandbox',
+      { pod_sandbox_id: id },
+      { timeoutMs: SANDBOX_TIMEOUT_MS },
+    );
   }
 
   async removePodSandbox(id: string): Promise<void> {
@@ -89,14 +98,14 @@ export class GrpcRuntime implements CriRuntime {
   }
 
   async listContainers(filter?: PodFilter): Promise<ContainerSummary[]> {
-    const answer = await this.#channel.call<object, gen.ListContainersResponse>(RUNTIME, 'ListContainers', {
+    const answer = await this.#channel.call<gen.ListContainersResponse>(RUNTIME, 'ListContainers', {
       filter: { label_selector: selectorOf(filter) },
     });
     return answer.containers.map(decode.toContainer);
   }
 
   async containerStatus(id: string): Promise<ContainerStatusInfo> {
-    const answer = await this.#channel.call<object, gen.ContainerStatusResponse>(RUNTIME, 'ContainerStatus', {
+    const answer = await this.#channel.call<gen.ContainerStatusResponse>(RUNTIME, 'ContainerStatus', {
       container_id: id,
     });
     return decode.toContainerStatus(decode.present(answer.status, `container ${id}`));
@@ -108,7 +117,7 @@ export class GrpcRuntime implements CriRuntime {
     sandboxConfig: PodSandboxConfig,
     signal?: AbortSignal,
   ): Promise<string> {
-    const answer = await this.#channel.call<object, gen.CreateContainerResponse>(
+    const answer = await this.#channel.call<gen.CreateContainerResponse>(
       RUNTIME,
       'CreateContainer',
       {
@@ -151,17 +160,21 @@ export class GrpcRuntime implements CriRuntime {
 
   async execSync(id: string, command: string[], timeoutSeconds: number, signal?: AbortSignal) {
     const timeoutMs = timeoutSeconds > 0 ? timeoutSeconds * 1000 + 5_000 : 0;
-    const answer = await this.#channel.call<object, gen.ExecSyncResponse>(
+    const answer = await this.#channel.call<gen.ExecSyncResponse>(
       RUNTIME,
       'ExecSync',
       { container_id: id, cmd: command, timeout: timeoutSeconds },
       { timeoutMs, signal },
     );
-    return { stdout: decode.bytes(answer.stdout), stderr: decode.bytes(answer.stderr), exitCode: answer.exit_code };
+    return {
+      stdout: decode.bytes(answer.stdout),
+      stderr: decode.bytes(answer.stderr),
+      exitCode: answer.exit_code,
+    };
   }
 
   async exec(id: string, command: string[], streams: StreamChoice): Promise<string> {
-    const answer = await this.#channel.call<object, gen.ExecResponse>(RUNTIME, 'Exec', {
+    const answer = await this.#channel.call<gen.ExecResponse>(RUNTIME, 'Exec', {
       container_id: id,
       cmd: command,
       ...streams,
@@ -170,7 +183,7 @@ export class GrpcRuntime implements CriRuntime {
   }
 
   async attach(id: string, streams: StreamChoice): Promise<string> {
-    const answer = await this.#channel.call<object, gen.AttachResponse>(RUNTIME, 'Attach', {
+    const answer = await this.#channel.call<gen.AttachResponse>(RUNTIME, 'Attach', {
       container_id: id,
       ...streams,
     });
@@ -178,7 +191,7 @@ export class GrpcRuntime implements CriRuntime {
   }
 
   async portForward(sandboxId: string, ports: number[]): Promise<string> {
-    const answer = await this.#channel.call<object, gen.PortForwardResponse>(RUNTIME, 'PortForward', {
+    const answer = await this.#channel.call<gen.PortForwardResponse>(RUNTIME, 'PortForward', {
       pod_sandbox_id: sandboxId,
       port: ports,
     });
@@ -186,7 +199,7 @@ export class GrpcRuntime implements CriRuntime {
   }
 
   async listContainerStats(): Promise<ContainerStats[]> {
-    const answer = await this.#channel.call<object, gen.ListContainerStatsResponse>(
+    const answer = await this.#channel.call<gen.ListContainerStatsResponse>(
       RUNTIME,
       'ListContainerStats',
       {},
@@ -195,12 +208,12 @@ export class GrpcRuntime implements CriRuntime {
   }
 
   async listImages(): Promise<Image[]> {
-    const answer = await this.#channel.call<object, gen.ListImagesResponse>(IMAGES, 'ListImages', {});
+    const answer = await this.#channel.call<gen.ListImagesResponse>(IMAGES, 'ListImages', {});
     return answer.images.map(decode.toImage);
   }
 
   async imageStatus(image: string): Promise<Image | undefined> {
-    const answer = await this.#channel.call<object, gen.ImageStatusResponse>(IMAGES, 'ImageStatus', {
+    const answer = await this.#channel.call<gen.ImageStatusResponse>(IMAGES, 'ImageStatus', {
       image: { image },
     });
     return answer.image ? decode.toImage(answer.image) : undefined;
@@ -212,7 +225,7 @@ export class GrpcRuntime implements CriRuntime {
     sandboxConfig: PodSandboxConfig | undefined,
     signal?: AbortSignal,
   ): Promise<string> {
-    const answer = await this.#channel.call<object, gen.PullImageResponse>(
+    const answer = await this.#channel.call<gen.PullImageResponse>(
       IMAGES,
       'PullImage',
       {
@@ -231,26 +244,32 @@ export class GrpcRuntime implements CriRuntime {
   }
 
   async imageFsInfo() {
-    const answer = await this.#channel.call<object, gen.ImageFsInfoResponse>(IMAGES, 'ImageFsInfo', {}, {}, {
-      request: 'ImageFsInfoRequest',
-    });
+    const answer = await this.#channel.call<gen.ImageFsInfoResponse>(
+      IMAGES,
+      'ImageFsInfo',
+      {},
+      {},
+      {
+        request: 'ImageFsInfoRequest',
+      },
+    );
     const usage = answer.image_filesystems[0];
     if (!usage) return undefined;
     return {
       mountpoint: usage.fs_id?.mountpoint ?? '',
-      usedBytes: Number(usage.used_bytes?.value ?? 0),
-      inodesUsed: Number(usage.inodes_used?.value ?? 0),
+      usedBytes: decode.count(usage.used_bytes?.value),
+      inodesUsed: decode.count(usage.inodes_used?.value),
     };
   }
 
   async containerEvents(signal: AbortSignal, onEvent: (podUid: string) => void): Promise<void> {
     try {
-      await this.#channel.stream<gen.ContainerEventResponse>(
+      await this.#channel.stream(
         'GetContainerEvents',
         { request: 'GetEventsRequest', response: 'ContainerEventResponse' },
         signal,
         (event) => {
-          const uid = event.pod_sandbox_status?.metadata?.uid;
+          const uid = (event as gen.ContainerEventResponse).pod_sandbox_status?.metadata?.uid;
           if (uid) onEvent(uid);
         },
       );

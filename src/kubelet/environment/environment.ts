@@ -37,8 +37,12 @@ export async function containerEnvironment(
     for (const [key, value] of data ?? []) own.set(`${source.prefix ?? ''}${key}`, value);
   }
   for (const variable of container.env ?? []) {
-    const value = await variableValue(variable, container, context, objects, (name) =>
-      own.get(name) ?? services.get(name),
+    const value = await variableValue(
+      variable,
+      container,
+      context,
+      objects,
+      (name) => own.get(name) ?? services.get(name),
     );
     if (value !== undefined) own.set(variable.name, value);
   }

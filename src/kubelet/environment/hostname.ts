@@ -30,6 +30,7 @@ export function kernelHostname(pod: Pod, clusterDomain: string): string {
 function truncate(pod: Pod, hostname: string): string {
   if (hostname.length <= MAX_LENGTH) return hostname;
   const short = hostname.slice(0, MAX_LENGTH).replace(/[-.]+$/, '');
-  if (short === '') throw new SlipwayError('E_HOSTNAME', `hostname for pod "${nameOf(pod)}" was invalid: "${hostname}"`);
+  if (short === '')
+    throw new SlipwayError('E_HOSTNAME', `hostname for pod "${nameOf(pod)}" was invalid: "${hostname}"`);
   return short;
 }

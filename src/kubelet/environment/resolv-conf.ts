@@ -23,7 +23,8 @@ export function parseResolvConf(text: string): DnsConfig {
     if (!keyword || /^[#;]/.test(keyword)) continue;
     if (keyword === 'nameserver' && values[0]) result.servers.push(values[0]);
     // A dot alone says "no search list".
-    if (keyword === 'search') result.searches = values.map((name) => (name === '.' ? name : name.replace(/\.$/, '')));
+    if (keyword === 'search')
+      result.searches = values.map((name) => (name === '.' ? name : name.replace(/\.$/, '')));
     if (keyword === 'options') result.options.push(...values);
   }
   return result;

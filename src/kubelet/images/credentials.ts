@@ -39,7 +39,10 @@ function entriesOf(secret: Secret): Record<string, DockerEntry> {
 
 /** 'https://index.docker.io/v1/' is docker.io; '*.example.org' matches one label; a path is a prefix. */
 function matches(key: string, image: ImageName): boolean {
-  const bare = key.replace(/^https?:\/\//, '').replace(/\/v[12]\/?$/, '').replace(/\/$/, '');
+  const bare = key
+    .replace(/^https?:\/\//, '')
+    .replace(/\/v[12]\/?$/, '')
+    .replace(/\/$/, '');
   const slash = bare.indexOf('/');
   const host = slash < 0 ? bare : bare.slice(0, slash);
   const path = slash < 0 ? '' : bare.slice(slash + 1);
@@ -58,6 +61,8 @@ function authOf(key: string, entry: DockerEntry): AuthConfig {
   if (entry.username !== undefined) {
     return { serverAddress, username: entry.username, password: entry.password ?? '' };
   }
-  const [username = '', ...rest] = Buffer.from(entry.auth ?? '', 'base64').toString('utf8').split(':');
+  const [username = '', ...rest] = Buffer.from(entry.auth ?? '', 'base64')
+    .toString('utf8')
+    .split(':');
   return { serverAddress, username, password: rest.join(':') };
 }

@@ -41,7 +41,8 @@ function sysctlFailure(pod: Pod): Rejection | undefined {
   for (const { name } of specOf(pod).securityContext?.sysctls ?? []) {
     const dotted = name.replaceAll('/', '.');
     const allowed = SAFE_SYSCTLS.has(dotted) && !(isHostNetwork(pod) && dotted.startsWith('net.'));
-    if (!allowed) return { reason: 'SysctlForbidden', message: `forbidden sysctl: "${name}" not allowlisted` };
+    if (!allowed)
+      return { reason: 'SysctlForbidden', message: `forbidden sysctl: "${name}" not allowlisted` };
   }
   return undefined;
 }

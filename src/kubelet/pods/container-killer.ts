@@ -6,7 +6,7 @@ import type { CriRuntime } from '../cri/runtime.ts';
 import { isRuntimeError } from '../cri/runtime-error.ts';
 import type { HookRunner } from '../containers/hooks.ts';
 import type { PodEvents } from '../events.ts';
-import type { ContainerToKill, KillReason } from './actions.ts';
+import type { ContainerToKill, KillReason } from './action-types.ts';
 import { findContainer, initContainers, isSidecar } from './pod-spec.ts';
 import { gracePeriodOf } from './pod-workers.ts';
 import type { PodRuntimeStatus } from './runtime-status.ts';
@@ -172,23 +172,18 @@ class TerminationOrder {
     for (const wake of this.#wake.splice(0)) wake();
   }
 
+  /** Resolves when all before it have ended, the time is over, or the signal aborts. */
   async waitForTurn(name: string, seconds: number, signal?: AbortSignal): Promise<void> {
-    let expired = false;
-    const timer = this.#clock.after(seconds * 1000, () => {
-      expired = true;
-      for (const wake of this.#wake.splice(0)) wake();
-    });
-    const stop = () => {
+    const over = new AbortController();
+    const timer = this.#clock.after(seconds * 1000, () => over.abort());
+    const stop = AbortSignal.any([over.signal, ...(signal ? [signal] : [])]);
+    const wakeAll = () => {
       for (const wake of this.#wake.splice(0)) wake();
     };
-    signal?.addEventListener('abort', stop, { once: true });
-    try {
-      while (!expired && !signal?.aborted && (this.#before.get(name)?.size ?? 0) > 0) {
-        await new Promise<void>((resolve) => this.#wake.push(resolve));
-      }
-    } finally {
-      timer.cancel();
-      signal?.removeEventListener('abort', stop);
-    }
+    stop.addEventListener('abort', wakeAll, { once: true });
+    const mayGo = () => stop.aborted || (this.#before.get(name)?.size ?? 0) === 0;
+    while (!mayGo()) await new Promise<void>((resolve) => this.#wake.push(resolve));
+    timer.cancel();
+    stop.removeEventListener('abort', wakeAll);
   }
 }

@@ -1,6 +1,6 @@
 import type { Container, Pod } from '../../api/gen/types/core-v1.ts';
 import { containerHash } from '../containers/labels.ts';
-import { kill, shouldContainerBeRestarted, type PodActions, type ProbeVerdicts } from './actions.ts';
+import { kill, shouldContainerBeRestarted, type PodActions, type ProbeVerdicts } from './action-types.ts';
 import { initContainers, isSidecar, specOf } from './pod-spec.ts';
 import { findStatus, type PodRuntimeStatus, type RuntimeContainerStatus } from './runtime-status.ts';
 

@@ -13,7 +13,7 @@ import type { PodEvents } from '../events.ts';
 import type { KubeletPaths } from '../paths.ts';
 import type { StartFailure } from '../status/container-statuses.ts';
 import type { ReadyVolume } from '../volumes/volume-manager.ts';
-import type { PodActions } from './actions.ts';
+import type { PodActions } from './action-types.ts';
 import type { ContainerKiller } from './container-killer.ts';
 import type { CrashBackoff } from './crash-backoff.ts';
 import { findContainer, formatPod, isHostNetwork, isSidecar, uidOf } from './pod-spec.ts';
@@ -167,7 +167,9 @@ export class PodExecutor {
   /** Mirrors doBackOff of kuberuntime_manager.go: counted from the end of the last run. */
   #checkBackoff(container: Container, { pod, runtime }: StartContext): void {
     const { backoff, events } = this.#options;
-    const exited = runtime.containers.find(({ name, state }) => name === container.name && state === 'Exited');
+    const exited = runtime.containers.find(
+      ({ name, state }) => name === container.name && state === 'Exited',
+    );
     if (!exited) return;
     const key = `${uidOf(pod)}/${container.name}/${containerHash(container)}`;
     const waitMs = backoff.remainingMs(key, exited.finishedAtMs);

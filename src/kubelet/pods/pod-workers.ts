@@ -3,6 +3,7 @@ import type { Clock } from '../../base/clock.ts';
 import { isAbort, messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { WorkQueue } from '../../base/work-queue.ts';
+import { KUBELET_CONDITIONS } from '../status/conditions.ts';
 import { formatPod, specOf, uidOf } from './pod-spec.ts';
 
 /** What a worker does with its pod. The syncer (pod-syncer.ts) does it for real. */
@@ -68,6 +69,7 @@ export class PodWorkers {
       const stage: Stage = isTerminal(pod) || pod.metadata?.deletionTimestamp ? 'terminating' : 'syncing';
       this.#states.set(uid, newState(pod, stage));
     } else {
+      const before = state.pod;
       state.pod = pod;
       state.orphan = false;
       if (state.stage === 'finished') {
@@ -75,6 +77,8 @@ export class PodWorkers {
         return;
       }
       if (pod.metadata?.deletionTimestamp) this.#terminate(state, pod.metadata.deletionGracePeriodSeconds);
+      // The echo of our own status is no reason to look again.
+      else if (!concernsUs(before, pod)) return;
     }
     this.#queue.add(uid);
   }
@@ -211,6 +215,19 @@ function newState(pod: Pod, stage: Stage): WorkerState {
     orphan: false,
     removed: false,
   };
+}
+
+/** Whether anything but the kubelet's own part of the status is new. */
+function concernsUs(before: Pod, after: Pod): boolean {
+  const part = ({ metadata, spec, status }: Pod) =>
+    JSON.stringify([
+      metadata?.generation ?? spec,
+      metadata?.labels,
+      metadata?.annotations,
+      (status?.conditions ?? []).filter(({ type }) => !KUBELET_CONDITIONS.has(type)),
+      status?.phase === 'Failed' || status?.phase === 'Succeeded',
+    ]);
+  return part(before) !== part(after);
 }
 
 export function isTerminal(pod: Pod): boolean {

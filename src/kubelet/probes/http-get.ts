@@ -23,7 +23,10 @@ export async function httpGet(get: HttpGet): Promise<{ status: number; body: str
     const response = await once(target);
     const { location } = response;
     if (location === undefined || response.status < 300 || response.status >= 400) return response;
-    const url = new URL(location, `${target.scheme.toLowerCase()}://${target.host}:${target.port}${target.path}`);
+    const url = new URL(
+      location,
+      `${target.scheme.toLowerCase()}://${target.host}:${target.port}${target.path}`,
+    );
     // A redirect to another host counts as success with a warning: it is not the pod that would answer.
     if (url.hostname !== new URL(`http://${get.host}`).hostname || hops >= 10) return response;
     const scheme = url.protocol === 'https:' ? 'HTTPS' : 'HTTP';

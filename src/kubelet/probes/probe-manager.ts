@@ -2,7 +2,7 @@ import type { Container, ContainerStatus, Pod, PodStatus, Probe } from '../../ap
 import type { Clock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
-import type { ProbeVerdict, ProbeVerdicts } from '../pods/actions.ts';
+import type { ProbeVerdict, ProbeVerdicts } from '../pods/action-types.ts';
 import { findContainer, initContainers, isSidecar, specOf, uidOf } from '../pods/pod-spec.ts';
 import type { Readiness } from '../status/pod-status.ts';
 import { ProbeResults } from './probe-results.ts';
@@ -76,7 +76,7 @@ export class ProbeManager implements ProbeVerdicts {
   }
 
   stop(): void {
-    for (const uid of [...this.#workers.keys()]) this.remove(uid);
+    for (const uid of this.#workers.keys()) this.remove(uid);
   }
 
   /** Whether the pod's containers have started and are ready, by their probes or by having none. */
@@ -127,7 +127,7 @@ export class ProbeManager implements ProbeVerdicts {
     container: Container,
     spec: Probe,
   ): void {
-    const { clock, log, runner, status } = this.#options;
+    const { clock, runner, status } = this.#options;
     const pod = () => this.#pods.get(uid) ?? {};
     const worker = new ProbeWorker({
       kind,
@@ -141,12 +141,21 @@ export class ProbeManager implements ProbeVerdicts {
       clock,
     });
     workers.set(key, worker);
-    worker.run().then(
-      () => {
-        if (workers.get(key) === worker) workers.delete(key);
-      },
-      (error: unknown) => log.error({ container: container.name, error: messageOf(error) }, 'probe broke off'),
-    );
+    void this.#follow(worker, workers, key, container);
+  }
+
+  async #follow(
+    worker: ProbeWorker,
+    workers: Map<string, ProbeWorker>,
+    key: string,
+    container: Container,
+  ): Promise<void> {
+    try {
+      await worker.run();
+    } catch (error) {
+      this.#options.log.error({ container: container.name, error: messageOf(error) }, 'probe broke off');
+    }
+    if (workers.get(key) === worker) workers.delete(key);
   }
 }
 

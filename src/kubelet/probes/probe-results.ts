@@ -1,4 +1,4 @@
-import type { ProbeVerdict } from '../pods/actions.ts';
+import type { ProbeVerdict } from '../pods/action-types.ts';
 
 /** The last verdicts of one kind of probe, by container id; tells of changes. */
 export class ProbeResults {

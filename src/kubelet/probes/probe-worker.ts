@@ -66,9 +66,7 @@ export class ProbeWorker {
     if (!current.state?.running) {
       results.set(this.#containerId, 'Failure');
       const ended = current.state?.terminated;
-      return (
-        !ended || isSidecar(container) || containerShouldRestart(container, pod(), ended.exitCode ?? 0)
-      );
+      return !ended || isSidecar(container) || containerShouldRestart(container, pod(), ended.exitCode ?? 0);
     }
     if (pod().metadata?.deletionTimestamp && kind !== 'Readiness') {
       // The pod ends anyway: it must not be restarted meanwhile.

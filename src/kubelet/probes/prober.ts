@@ -87,11 +87,16 @@ export class ProbeRunner {
   async #exec(command: string[], containerId: string, seconds: number): Promise<Verdict> {
     try {
       const result = await this.#runtime.execSync(containerId, command, seconds);
-      const output = Buffer.concat([result.stdout, result.stderr]).subarray(0, 10 * 1024).toString('utf8');
+      const output = Buffer.concat([result.stdout, result.stderr])
+        .subarray(0, 10 * 1024)
+        .toString('utf8');
       return { outcome: result.exitCode === 0 ? 'Success' : 'Failure', output };
     } catch (error) {
       if (!isRuntimeError(error, 'DeadlineExceeded')) throw error;
-      return { outcome: 'Failure', output: `command timed out: "${command.join(' ')}" timed out after ${seconds}s` };
+      return {
+        outcome: 'Failure',
+        output: `command timed out: "${command.join(' ')}" timed out after ${seconds}s`,
+      };
     }
   }
 }
@@ -131,7 +136,9 @@ function probeTcp(host: string, port: number, signal: AbortSignal): Promise<Verd
       socket.destroy();
     });
     socket.once('error', (error) => {
-      fail(signal.aborted ? `dial tcp ${urlHost(host)}:${port}: i/o timeout` : goNetworkError(error, host, port));
+      fail(
+        signal.aborted ? `dial tcp ${urlHost(host)}:${port}: i/o timeout` : goNetworkError(error, host, port),
+      );
     });
   });
 }

@@ -52,7 +52,7 @@ export class Authenticator {
           user: user.username,
           groups: user.groups ?? [],
           ...(user.uid ? { uid: user.uid } : {}),
-          ...(user.extra ? { extra: user.extra as Record<string, string[]> } : {}),
+          ...(user.extra ? { extra: user.extra } : {}),
         }
       : undefined;
     this.#tokens.set(key, { identity, untilMs: now + TOKEN_TTL_MS });
@@ -65,7 +65,7 @@ function certificateIdentity(socket: TLSSocket): Identity | undefined {
   const { subject } = socket.getPeerCertificate();
   const user = first(subject?.CN);
   if (!user) return undefined;
-  const organizations = subject.O as string | string[] | undefined;
+  const organizations = subject.O;
   const groups = organizations === undefined ? [] : [organizations].flat();
   return { user, groups: [...groups, 'system:authenticated'] };
 }

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -115,36 +115,4 @@ export class KubeletServer {
       throw new HttpError(403, authorizer.refusal(identity, method, path));
     }
   }
-}
-
-/** Health and metrics on loopback, without TLS: for systemd, scripts and monitoring agents on the node. */
-export async function startLocalServer(
-  listen: { address: string; port: number },
-  answers: Record<string, () => Promise<{ status: number; body: string; type?: string }>>,
-): Promise<{ port: number; close(): void }> {
-  const server: Server = createServer((request, response) => {
-    const path = new URL(request.url ?? '/', 'http://kubelet').pathname;
-    const answer = answers[path];
-    if (!answer) {
-      response.writeHead(404).end('not found\n');
-      return;
-    }
-    answer().then(
-      ({ status, body, type }) => {
-        response.writeHead(status, { 'content-type': type ?? 'text/plain; charset=utf-8' }).end(body);
-      },
-      (error: unknown) => response.writeHead(500).end(`${messageOf(error)}\n`),
-    );
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(listen.port, listen.address, () => resolve());
-  });
-  return {
-    port: (server.address() as AddressInfo).port,
-    close: () => {
-      server.close();
-      server.closeAllConnections();
-    },
-  };
 }

@@ -65,7 +65,8 @@ export function logContainerId(
   if (previous) {
     throw new HttpError(400, `previous terminated container "${container}" in pod "${podName}" not found`);
   }
-  if (found.state?.terminated ?? found.lastState?.terminated) throw new HttpError(400, `${where} is terminated`);
+  if (found.state?.terminated ?? found.lastState?.terminated)
+    throw new HttpError(400, `${where} is terminated`);
   const reason = found.state?.waiting?.reason;
   const words: Record<string, string> = {
     ErrImagePull: "image can't be pulled",

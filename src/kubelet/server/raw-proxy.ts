@@ -19,7 +19,9 @@ export function proxyUpgrade(
   const host = target.hostname.replace(/^\[|\]$/g, '');
   const port = Number(target.port);
   const upstream =
-    target.protocol === 'https:' ? connectTls({ host, port, rejectUnauthorized: false }) : connect({ host, port });
+    target.protocol === 'https:'
+      ? connectTls({ host, port, rejectUnauthorized: false })
+      : connect({ host, port });
   const end = (error?: Error) => {
     if (error) log.debug({ error: error.message }, 'a stream broke off');
     client.destroy();

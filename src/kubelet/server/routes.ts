@@ -92,7 +92,8 @@ export class KubeletRoutes {
       throw new HttpError(400, 'you must specify at least 1 command for exec');
     }
     const { runtime, log } = this.#options;
-    const target = first === 'exec' ? await runtime.exec(id, command, streams) : await runtime.attach(id, streams);
+    const target =
+      first === 'exec' ? await runtime.exec(id, command, streams) : await runtime.attach(id, streams);
     if (isSpdy(request)) {
       proxyUpgrade(request, socket, head, target, log);
       return;
@@ -236,7 +237,8 @@ function streamsOf(query: URLSearchParams): StreamChoice {
 function portsIn(text: string): number[] {
   return text.split(',').map((part) => {
     const port = Number(part);
-    if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new HttpError(400, `invalid port "${part}"`);
+    if (!Number.isInteger(port) || port < 1 || port > 65_535)
+      throw new HttpError(400, `invalid port "${part}"`);
     return port;
   });
 }

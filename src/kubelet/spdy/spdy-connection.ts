@@ -105,7 +105,7 @@ export class SpdyConnection {
         return;
       }
       default:
-        // SETTINGS, HEADERS and WINDOW_UPDATE change nothing here.
+      // SETTINGS, HEADERS and WINDOW_UPDATE change nothing here.
     }
   }
 

@@ -82,7 +82,8 @@ function initialized(pod: Pod, statuses: ContainerStatus[], phase: PodPhase): Po
   for (const container of initContainers(pod)) {
     const status = statuses.find((candidate) => candidate.name === container.name);
     if (!status) unknown.push(container.name);
-    else if (!(isSidecar(container) ? status.started === true : status.ready)) incomplete.push(container.name);
+    else if (!(isSidecar(container) ? status.started === true : status.ready))
+      incomplete.push(container.name);
   }
   if (phase === 'Succeeded' && unknown.length === 0) return { type, status: 'True', reason: 'PodCompleted' };
   const regularStarted = specOf(pod).containers.some((container) => {

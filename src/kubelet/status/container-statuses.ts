@@ -1,6 +1,7 @@
 import type { Container, ContainerState, ContainerStatus, Pod } from '../../api/gen/types/core-v1.ts';
 import { rfc3339 } from '../../base/clock.ts';
-import { hasRegularContainer, shouldContainerBeRestarted } from '../pods/actions.ts';
+import { shouldContainerBeRestarted } from '../pods/action-types.ts';
+import { hasRegularContainer } from '../pods/actions.ts';
 import { ephemeralContainers, initContainers, isSidecar, specOf } from '../pods/pod-spec.ts';
 import { findStatus, type PodRuntimeStatus, type RuntimeContainerStatus } from '../pods/runtime-status.ts';
 
@@ -26,7 +27,7 @@ export function containerStatuses(input: ContainerStatusInput) {
   return {
     init: convert(input, initContainers(pod), old.init, true),
     regular: convert(input, specOf(pod).containers, old.regular, false).sort(byName),
-    ephemeral: convert(input, ephemeralContainers(pod) as Container[], old.ephemeral, false).sort(byName),
+    ephemeral: convert(input, ephemeralContainers(pod), old.ephemeral, false).sort(byName),
   };
 }
 

@@ -69,7 +69,7 @@ export function podStatus(input: PodStatusInput): PodStatus {
 function settledPhase(input: PodStatusInput, statuses: ContainerStatus[]): PodPhase {
   const { pod, runtime, old } = input;
   const ended = [pod.status?.phase, old.phase].find((phase) => phase === 'Failed' || phase === 'Succeeded');
-  if (ended) return ended as PodPhase;
+  if (ended === 'Failed' || ended === 'Succeeded') return ended;
   if (input.failed) return 'Failed';
   const newest = runtime.sandboxes[0]?.id;
   const initialized = specOf(pod).containers.some((container) =>

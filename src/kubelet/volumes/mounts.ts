@@ -47,5 +47,7 @@ export function mountPoints(mountinfo: string): string[] {
     .split('\n')
     .map((line) => line.split(' ')[4])
     .filter((point) => point !== undefined)
-    .map((point) => point.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8))));
+    .map((point) =>
+      point.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8))),
+    );
 }

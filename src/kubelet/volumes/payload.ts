@@ -1,4 +1,10 @@
-import type { ConfigMap, DownwardAPIVolumeFile, KeyToPath, Pod, Secret } from '../../api/gen/types/core-v1.ts';
+import type {
+  ConfigMap,
+  DownwardAPIVolumeFile,
+  KeyToPath,
+  Pod,
+  Secret,
+} from '../../api/gen/types/core-v1.ts';
 import { SlipwayError } from '../../base/errors.ts';
 import { fieldValue, type FieldContext } from '../environment/field-path.ts';
 import { resourceFieldValue } from '../environment/resource-field.ts';

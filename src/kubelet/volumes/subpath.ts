@@ -14,10 +14,7 @@ export function checkSubPath(subPath: string): void {
     throw new SlipwayError('E_SUBPATH', `error SubPath \`${subPath}\` must not be an absolute path`);
   }
   if (subPath.split('/').includes('..')) {
-    throw new SlipwayError(
-      'E_SUBPATH',
-      `unable to provision SubPath \`${subPath}\`: must not contain '..'`,
-    );
+    throw new SlipwayError('E_SUBPATH', `unable to provision SubPath \`${subPath}\`: must not contain '..'`);
   }
 }
 
@@ -58,7 +55,7 @@ export async function openBeneath(root: string, subPath: string, mode: number): 
   const parts = subPath.split('/').filter((part) => part !== '' && part !== '.');
   const trail: FileHandle[] = [await open(root, O_PATH | constants.O_DIRECTORY)];
   try {
-    for (let links = 0; parts.length > 0; ) {
+    for (let links = 0; parts.length > 0;) {
       const part = parts.shift() as string;
       const here = trail.at(-1) as FileHandle;
       if (part === '..') {

@@ -62,7 +62,10 @@ export class VolumeContents {
     if (source.secret) return this.#secret(pod, source.secret.name ?? '', source.secret, mode);
     if (source.downwardAPI) return this.#downward(pod, source.downwardAPI.items ?? [], mode);
     if (source.serviceAccountToken) return this.#token(pod, source.serviceAccountToken, mode);
-    throw new SlipwayError('E_VOLUME_KIND', `projected source ${Object.keys(source).join()} is not supported here`);
+    throw new SlipwayError(
+      'E_VOLUME_KIND',
+      `projected source ${Object.keys(source).join()} is not supported here`,
+    );
   }
 
   async #configMap(
@@ -96,7 +99,11 @@ export class VolumeContents {
     const token = await this.#tokens.get(pod, source.audience ?? '', seconds);
     const uid = commonUser(pod);
     const guarded = uid !== undefined || specOf(pod).securityContext?.fsGroup !== undefined;
-    const file = { data: Buffer.from(token), mode: guarded ? 0o600 : mode, ...(uid === undefined ? {} : { uid }) };
+    const file = {
+      data: Buffer.from(token),
+      mode: guarded ? 0o600 : mode,
+      ...(uid === undefined ? {} : { uid }),
+    };
     return new Map([[source.path, file]]);
   }
 }

@@ -32,12 +32,7 @@ export class VolumeManager {
   readonly #mounter: Mounter;
   readonly #clock: Clock;
 
-  constructor(options: {
-    paths: KubeletPaths;
-    contents: VolumeContents;
-    mounter: Mounter;
-    clock: Clock;
-  }) {
+  constructor(options: { paths: KubeletPaths; contents: VolumeContents; mounter: Mounter; clock: Clock }) {
     this.#paths = options.paths;
     this.#contents = options.contents;
     this.#mounter = options.mounter;
@@ -49,7 +44,9 @@ export class VolumeManager {
    * objects up to date. Safe to repeat. Rejects with VolumeError.
    */
   async setUp(pod: Pod): Promise<Map<string, ReadyVolume>> {
-    const used = new Set(allContainers(pod).flatMap(({ volumeMounts }) => (volumeMounts ?? []).map(({ name }) => name)));
+    const used = new Set(
+      allContainers(pod).flatMap(({ volumeMounts }) => (volumeMounts ?? []).map(({ name }) => name)),
+    );
     const ready = new Map<string, ReadyVolume>();
     for (const volume of specOf(pod).volumes ?? []) {
       if (!used.has(volume.name)) continue;
