@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { setImmediate } from 'node:timers/promises';
 import { ENDPOINTSLICES, NODES, SERVICES } from '../api/gen/resources.ts';
 import type { Node, Service } from '../api/gen/types/core-v1.ts';
 import type { EndpointSlice } from '../api/gen/types/discovery-v1.ts';
@@ -53,12 +52,10 @@ const SYNC = 'sync';
  */
 export async function runProxy(options: ProxyOptions, signal: AbortSignal): Promise<void> {
   const proxy = new ServiceProxy(options);
-  const servers = [options.health, options.metrics].filter((address) => address !== undefined);
-  const started = await Promise.all(
-    servers.map((address) =>
-      startHealthServer({ ...address, problem: () => proxy.problem(), metrics: () => proxy.metrics.text() }),
-    ),
-  );
+  const answers = { problem: () => proxy.problem(), metrics: () => proxy.metrics.text() };
+  const addresses = [options.health, options.metrics].filter((address) => address !== undefined);
+  const started: Array<{ close(): Promise<void> }> = [];
+  for (const address of addresses) started.push(await startHealthServer({ ...address, ...answers }));
   try {
     await proxy.run(signal);
   } finally {
@@ -184,7 +181,7 @@ class ServiceProxy {
     for (const key of this.#dirty) {
       this.#dirty.delete(key);
       this.#update(key);
-      if (++count % YIELD_EVERY === 0) await setImmediate();
+      if (++count % YIELD_EVERY === 0) await new Promise((resolve) => setImmediate(resolve));
     }
     const removeStale = this.#removeStale;
     this.#removeStale = false;
