@@ -20,7 +20,7 @@ import { applyMemoryPatch } from './memory-patch.ts';
 import { MemoryTables, cloneJson, keyOf } from './memory-tables.ts';
 import type { Table } from './memory-tables.ts';
 import { memoryDiscovery } from './memory-discovery.ts';
-import { filterOf, graceOf, mergeParts, metadataOf } from './memory-semantics.ts';
+import { filterOf, graceOf, isHeld, mergeParts, metadataOf } from './memory-semantics.ts';
 
 /** A write that reached the fake, as tests compare it. */
 export interface RecordedWrite {
@@ -261,11 +261,7 @@ export class MemoryClient implements Client {
     const table = this.#tables.of(resource) as Table<T>;
     const old = table.objects.get(keyOf(object));
     const metadata = object.metadata ?? {};
-    if (
-      metadata.deletionTimestamp &&
-      !metadata.finalizers?.length &&
-      !(metadata.deletionGracePeriodSeconds ?? 0)
-    )
+    if (metadata.deletionTimestamp && !isHeld(object) && !(metadata.deletionGracePeriodSeconds ?? 0))
       return this.#tables.remove(resource, object);
     if (old !== undefined && JSON.stringify(old) === JSON.stringify(object)) return old;
     return this.#tables.put(resource, object, 'MODIFIED');
@@ -279,7 +275,7 @@ export class MemoryClient implements Client {
       ...new Set([...(metadata.finalizers ?? []), ...(metadata.deletionTimestamp ? [] : extra)]),
     ];
     const graceSeconds = graceOf(resource, object, options);
-    if (finalizers.length === 0 && graceSeconds === 0) {
+    if (finalizers.length === 0 && !isHeld(object) && graceSeconds === 0) {
       this.#tables.remove(resource, object);
       return;
     }

@@ -67,3 +67,11 @@ export function filterOf(options: {
 export function metadataOf<T extends KubeObject>(object: T): T {
   return { apiVersion: 'meta.k8s.io/v1', kind: 'PartialObjectMetadata', metadata: object.metadata } as T;
 }
+
+/** Whether finalizers keep a deleted object; a namespace has its own in its spec. */
+export function isHeld(object: KubeObject): boolean {
+  const { spec } = object as { spec?: { finalizers?: string[] } };
+  return Boolean(
+    object.metadata?.finalizers?.length || (object.kind === 'Namespace' && spec?.finalizers?.length),
+  );
+}

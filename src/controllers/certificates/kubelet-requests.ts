@@ -40,6 +40,8 @@ export function servingProblem(request: ParsedRequest, usages: readonly string[]
 function subjectProblem(request: ParsedRequest): string | undefined {
   if (request.organizations?.length !== 1 || request.organizations[0] !== NODES_GROUP)
     return `subject organization is not ${NODES_GROUP}`;
+  if (request.emailAddresses.length > 0) return 'Email subjectAltNames are not allowed';
+  if (request.uris.length > 0) return 'URI subjectAltNames are not allowed';
   if (!request.commonName.startsWith(NODE_PREFIX))
     return `subject common name does not begin with ${NODE_PREFIX}`;
   return undefined;

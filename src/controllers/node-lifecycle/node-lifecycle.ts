@@ -20,6 +20,7 @@ export interface NodeLifecycleOptions {
   startupGracePeriodMs?: number;
 }
 
+const SETTLE_MS = 5_000;
 const LEASE_NAMESPACE = 'kube-node-lease';
 
 /**
@@ -107,23 +108,30 @@ class NodeLifecycle {
     const node = this.#nodes.get(name);
     const seen = this.#seen.get(name);
     if (!node || !seen) return;
-    this.#noticeRecovery();
+    this.#noticeTotalLoss();
     const leftMs = seen.atMs + seen.graceMs - this.#context.clock.monotonicMs();
     if (leftMs > 0) this.#queue.addAfter(name, leftMs);
     const current = leftMs > 0 ? node : await this.#markSilent(node);
-    await this.#taint(current);
+    const fresh = current !== node;
+    // Others may fall silent in the same moment: what that means is seen a little later.
+    if (fresh) this.#queue.addAfter(name, SETTLE_MS);
+    await this.#taint(current, fresh ? 'keep' : this.#evict(current));
     if (troubleOf(current)) await this.#markPods(current);
   }
 
-  /** After a time in which everything seemed down every node gets its grace anew: we may have been the fault. */
-  #noticeRecovery(): void {
+  /**
+   * When everything seems down no node is emptied any more; after such a time every node gets its grace anew:
+   * the fault may have been ours.
+   */
+  #noticeTotalLoss(): void {
     const allDown = everythingIsDown(this.#nodes.list());
-    if (this.#allDown && !allDown) {
-      const atMs = this.#context.clock.monotonicMs();
-      for (const [name, seen] of this.#seen) this.#seen.set(name, { ...seen, atMs });
-      for (const name of this.#seen.keys()) this.#queue.add(name);
-    }
+    if (this.#allDown === allDown) return;
     this.#allDown = allDown;
+    const atMs = this.#context.clock.monotonicMs();
+    for (const [name, seen] of this.#seen) {
+      if (!allDown) this.#seen.set(name, { ...seen, atMs });
+      this.#queue.add(name);
+    }
   }
 
   async #markSilent(node: Node): Promise<Node> {
@@ -147,9 +155,9 @@ class NodeLifecycle {
     return written;
   }
 
-  async #taint(node: Node): Promise<void> {
+  async #taint(node: Node, evict: 'add' | 'keep' | 'remove'): Promise<void> {
     const { client, clock, log } = this.#context;
-    const taints = wantedTaints(node, this.#evict(node), clock.now());
+    const taints = wantedTaints(node, evict, clock.now());
     if (!taints) return;
     await client.update(NODES, { ...node, spec: { ...node.spec, taints } });
     log.info(
