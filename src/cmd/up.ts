@@ -4,6 +4,8 @@ import { checkoutPath, isExecutable } from '../base/assets.ts';
 import { systemClock } from '../base/clock.ts';
 import { SlipwayError } from '../base/errors.ts';
 import { processSignal } from '../base/lifecycle.ts';
+import type { UpOptions } from '../bootstrap/actions/up.ts';
+import type { Inventory } from '../bootstrap/inventory/schema.ts';
 import type { View } from '../bootstrap/report.ts';
 import type { SshQuestions } from '../provision/ssh/target.ts';
 
@@ -125,10 +127,10 @@ async function makeView(flags: UpFlags): Promise<View> {
 
 async function upOptions(
   flags: UpFlags,
-  inventory: import('../bootstrap/inventory/schema.ts').Inventory,
+  inventory: Inventory,
   view: View,
   signal: AbortSignal,
-): Promise<import('../bootstrap/actions/up.ts').UpOptions> {
+): Promise<UpOptions> {
   const [{ StateDirectory }, { prepareRelease }, { expandPath, sshTarget }, { SshHost }] = await Promise.all([
     import('../bootstrap/state-directory.ts'),
     import('../bootstrap/local-release.ts'),

@@ -49,18 +49,28 @@ export const serverEntries = (
 
 /**
  * Everything on a server that an installer could have changed: each file, folder and link with its size, time,
- * mode and owner, each unit with its state, each user and package. What a running system writes by itself is left out.
+ * mode and owner, each unit with its state, each user and package. What a running system writes by itself is left out, and
+ * the mark that sudo leaves in the home of whoever used it.
  */
 export async function systemInventory(server: LabServer): Promise<string> {
   return await server.exec(`
 for at in /etc /usr /opt /root /home /srv /boot /var/lib /var/spool /var/cache; do
   [ -e "$at" ] && find "$at" -xdev \\( -path /var/lib/systemd -o -path /var/lib/sudo -o -path /var/lib/private \\) -prune -o \\
     -printf '%p %y %s %T@ %m %u:%g %l\\n'
-done | sort
+done | grep -Ev '^/home/[^/]* d |/\\.sudo_as_admin_successful ' | sort
 systemctl list-unit-files --no-legend --no-pager | awk '{print $1, $2}'
 systemctl list-units --all --no-legend --no-pager --plain --type=service | awk '{print $1, $3}' | grep -Ev '^(ssh@|session-|user@|user-runtime|systemd-|motd|apt-daily|dpkg-db|e2scrub|fstrim)'
 cat /etc/passwd /etc/group
 dpkg-query -W -f '\${Package} \${Version} \${db:Status-Status}\\n'
 cat /proc/sys/net/ipv4/ip_forward
 `);
+}
+
+/** Lines that only one of two inventories has: '-' what went, '+' what came. */
+export function differences(before: string, after: string): string[] {
+  const [old, now] = [new Set(before.split('\n')), new Set(after.split('\n'))];
+  return [
+    ...[...old].filter((line) => !now.has(line)).map((line) => `- ${line}`),
+    ...[...now].filter((line) => !old.has(line)).map((line) => `+ ${line}`),
+  ];
 }
