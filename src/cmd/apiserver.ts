@@ -1,10 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
-import { messageOf, SlipwayError } from '../base/errors.ts';
 import type { ApiServerOptions } from '../apiserver/api-server-options.ts';
 import {
   addComponentFlags,
   port,
+  readPem,
   runAsComponent,
   serveProcessMetrics,
   type BindAddress,
@@ -111,19 +110,19 @@ async function serverOptions(flags: ApiServerFlags): Promise<Omit<ApiServerOptio
       keyFile: flags.tlsPrivateKeyFile,
       clientCaFiles: [flags.clientCaFile, ...(requestheaderClientCaFile ? [requestheaderClientCaFile] : [])],
     },
-    clientCaPem: await pem(flags.clientCaFile),
+    clientCaPem: await readPem(flags.clientCaFile),
     ...(requestheaderClientCaFile
       ? {
           requestHeader: {
-            caPem: await pem(requestheaderClientCaFile),
+            caPem: await readPem(requestheaderClientCaFile),
             allowedNames: flags.requestheaderAllowedNames.split(','),
           },
         }
       : {}),
     serviceAccounts: {
       issuer: flags.serviceAccountIssuer,
-      signingKeyPem: await pem(flags.serviceAccountSigningKeyFile),
-      keysPem: await Promise.all(flags.serviceAccountKeyFile.map(pem)),
+      signingKeyPem: await readPem(flags.serviceAccountSigningKeyFile),
+      keysPem: await Promise.all(flags.serviceAccountKeyFile.map(readPem)),
     },
     serviceClusterIpRanges: flags.serviceClusterIpRange.split(','),
     serviceNodePortRange: flags.serviceNodePortRange,
@@ -136,17 +135,9 @@ async function kubeletAccess(flags: ApiServerFlags): Promise<Pick<ApiServerOptio
   const { kubeletCertificateAuthority, kubeletClientCertificate, kubeletClientKey } = flags;
   if (!kubeletCertificateAuthority || !kubeletClientCertificate || !kubeletClientKey) return {};
   const [caPem, certPem, keyPem] = await Promise.all(
-    ([kubeletCertificateAuthority, kubeletClientCertificate, kubeletClientKey] as const).map(pem),
+    ([kubeletCertificateAuthority, kubeletClientCertificate, kubeletClientKey] as const).map(readPem),
   );
   return { kubelet: { caPem: caPem!, certPem: certPem!, keyPem: keyPem! } };
-}
-
-async function pem(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    throw new SlipwayError('E_FILE', `${file} cannot be read: ${messageOf(cause)}`, { cause });
-  }
 }
 
 function collect(value: string, before: string[] = []): string[] {

@@ -1,6 +1,8 @@
+import { readFile } from 'node:fs/promises';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { parseBindAddress } from '../base/health-server.ts';
+import { messageOf, SlipwayError } from '../base/errors.ts';
 import { processSignal } from '../base/lifecycle.ts';
 import { createLogger, type Logger, type LogLevel } from '../base/log.ts';
 
@@ -88,4 +90,16 @@ export function port(text: string): number {
 export function boolean(text: string): boolean {
   if (text !== 'true' && text !== 'false') throw new InvalidArgumentError('It is true or false.');
   return text === 'true';
+}
+
+/** A file that a flag names. E_FILE where it cannot be read. */
+export async function readPem(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new SlipwayError('E_FILE', `${file} cannot be read: ${messageOf(cause)}`, {
+      hint: 'check the flag that names it, and who may read it',
+      cause,
+    });
+  }
 }

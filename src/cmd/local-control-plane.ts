@@ -3,11 +3,20 @@ import { startApiServer } from '../apiserver/server.ts';
 import type { ApiServerHandle } from '../apiserver/api-server-options.ts';
 import type { Clock } from '../base/clock.ts';
 import { codeOf, messageOf, SlipwayError } from '../base/errors.ts';
-import { runTogether, untilAborted } from '../base/lifecycle.ts';
+import { runTogether } from '../base/lifecycle.ts';
 import type { Logger } from '../base/log.ts';
 import { releaseInfo } from '../base/version.ts';
 import { StateDirectory } from '../bootstrap/state-directory.ts';
-import { clusterPki, FRONT_PROXY_ROOT, ROOT, SERVICE_ACCOUNT, type PkiFiles } from '../pki/cluster-pki.ts';
+import { RestClient } from '../client/rest-client.ts';
+import { runControllerManager } from '../controllers/manager.ts';
+import {
+  clusterPki,
+  FRONT_PROXY_ROOT,
+  ROOT,
+  SERVICE_ACCOUNT,
+  SIGNER,
+  type PkiFiles,
+} from '../pki/cluster-pki.ts';
 import { nodeIdentity, SUPER_ADMIN } from '../pki/identities.ts';
 import { renderKubeconfig } from '../pki/kubeconfig.ts';
 import { EmbeddedStorage } from '../storage/embedded/embedded-storage.ts';
@@ -25,6 +34,7 @@ export interface LocalControlPlaneOptions {
 /** This machine's name within the keys: it has one control plane, and no nodes. */
 const NODE = 'local';
 const ADDRESS = '127.0.0.1';
+const POD_RANGE = '10.244.0.0/16';
 const SERVICE_RANGE = '10.96.0.0/12';
 const CLUSTER_DOMAIN = 'cluster.local';
 
@@ -42,16 +52,47 @@ export async function runLocalControlPlane(
     const server = await startServer(options, storage, pki);
     try {
       const kubeconfigPath = await writeAdminKubeconfig(state, server.url, pki);
-      await runTogether(
-        [untilAborted, async () => options.onReady({ url: server.url, kubeconfigPath })],
-        signal,
-      );
+      const loops = components(options, server.url, pki);
+      options.onReady({ url: server.url, kubeconfigPath });
+      await runTogether(loops, signal);
     } finally {
       await server.close();
     }
   } finally {
     await storage.close();
   }
+}
+
+/** The other components of the control plane, each with its own identity over the API, as on a server. */
+function components(
+  { clock, log }: LocalControlPlaneOptions,
+  url: string,
+  pki: PkiFiles,
+): Array<(signal: AbortSignal) => Promise<void>> {
+  const caPem = file(pki, `${ROOT}.crt`);
+  const connect = (name: string): RestClient => {
+    const { certPem, keyPem } = identity(pki, nodeIdentity(NODE, name));
+    const credentials = { ca: caPem, cert: certPem, key: keyPem };
+    return new RestClient({ servers: [url], credentials, userAgent: `slipway-${name}`, clock, log });
+  };
+  // One process under one lock: there is nobody to elect against.
+  const common = { clock, leaderElect: false, identity: NODE };
+  return [
+    async (signal) => {
+      const client = connect('controller-manager');
+      await runControllerManager(
+        {
+          ...common,
+          client,
+          log: log.child({ component: 'controller-manager' }),
+          clusterCidr: POD_RANGE,
+          signing: identity(pki, SIGNER),
+          rootCaPem: caPem,
+        },
+        signal,
+      ).finally(() => client.close());
+    },
+  ];
 }
 
 async function localPki(state: StateDirectory, clock: Clock): Promise<PkiFiles> {

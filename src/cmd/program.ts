@@ -40,10 +40,25 @@ const COMMANDS: Record<string, Entry> = {
     group: 'Components of a server:',
     load: async () => (await import('./apiserver.ts')).apiServerCommand(),
   },
+  'controller-manager': {
+    summary: 'the controllers',
+    group: 'Components of a server:',
+    load: async () => (await import('./controller-manager.ts')).controllerManagerCommand(),
+  },
+  kubelet: {
+    summary: 'runs the pods of a node',
+    group: 'Components of a server:',
+    load: async () => (await import('./kubelet.ts')).kubeletCommand(),
+  },
   proxy: {
     summary: 'Services, as nftables rules',
     group: 'Components of a server:',
     load: async () => (await import('./proxy.ts')).proxyCommand(),
+  },
+  dns: {
+    summary: 'the names of the cluster',
+    group: 'Components of a server:',
+    load: async () => (await import('./dns.ts')).dnsCommand(),
   },
   network: {
     summary: 'routes between pods, and the configuration of CNI',
