@@ -119,6 +119,7 @@ const IN_CORE: ReadonlySet<string> = new Set([
   'APIGroupList',
   'APIResourceList',
   'APIVersions',
+  'List',
   'Status',
 ]);
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { encodeJson } from '../../src/api/json/encode.ts';
+import { encodeJson, stringifyJson } from '../../src/api/json/encode.ts';
 import { parseExact } from '../../src/api/json/exact-parser.ts';
 import { decodeJson } from '../../src/api/json/decode.ts';
 import { isObject } from '../../src/api/objects.ts';
@@ -25,9 +25,10 @@ interface Fixture {
 }
 
 /** Objects as Go's own encoders write them: protobuf in hex, and JSON. */
-const FIXTURES = parseExact(
-  readFileSync(join(import.meta.dirname, '../fixtures/protobuf/objects.json'), 'utf8'),
-).value as Fixture[];
+const read = (name: string): Fixture[] =>
+  parseExact(readFileSync(join(import.meta.dirname, `../fixtures/protobuf/${name}.json`), 'utf8'))
+    .value as Fixture[];
+const FIXTURES = read('objects');
 
 /** Go writes a nil list that is no omitempty as null; here it is an empty one. */
 function withoutNulls(value: unknown): unknown {
@@ -69,6 +70,24 @@ for (const { name, hex, json } of FIXTURES) {
     t.pass();
   });
 }
+
+test('objects of every kind, filled at random, are read and written as Go does', (t) => {
+  const fixtures = read('random');
+  t.true(fixtures.length > 80);
+  for (const { name, hex, json } of fixtures) {
+    const bytes = Buffer.from(hex, 'hex');
+    const decoded = decodeProtobuf(bytes);
+    t.deepEqual(withoutNulls(decoded), withoutNulls(json), name);
+    t.is(encodeProtobuf(decoded).toString('hex'), hex, name);
+    const { apiVersion, kind } = json as { apiVersion: string; kind: string };
+    const { object, strictErrors } = decodeJson(
+      Buffer.from(stringifyJson(json)),
+      schemaOfType(apiVersion, kind),
+    );
+    t.deepEqual(strictErrors, [], name);
+    t.is(encodeProtobuf(object).toString('hex'), hex, name);
+  }
+});
 
 test('lengths beyond the end, endless varints and wrong wire types are errors', (t) => {
   const schema = schemaOfType('v1', 'ConfigMap');

@@ -65,6 +65,8 @@ function writeField(writer: Writer, field: WireField, item: unknown): void {
     const isAbsent = item === undefined || item === null;
     if (isAbsent && !field.always) return;
     if (field.skipZero && isZero(item)) return;
+    // Go writes no nil list, and reads none as nil.
+    if (field.wrapped && Array.isArray(item) && item.length === 0) return;
     if (field.wrapped) writeWrapped(writer, field.value, item);
     else writeValue(writer, field.value, isAbsent ? undefined : item);
     writer.uint32(field.tag);
