@@ -1,5 +1,5 @@
 import { isTrue } from '../http/request-info.ts';
-import { methodNotSupported, pathNotFound } from '../status-errors.ts';
+import { methodNotAllowed, methodNotSupported, pathNotFound } from '../status-errors.ts';
 import { handleDelete, handleDeleteCollection } from './delete-handlers.ts';
 import { handleGet, handleList, handleWatch } from './read-handlers.ts';
 import type { ResourceCall } from './resource-call.ts';
@@ -20,12 +20,16 @@ export function isLongRunning(info: { verb: string; subresource: string }, query
 /** Hands a request for a resource to the one who does its verb. */
 export async function dispatch(call: ResourceCall): Promise<void> {
   const { served, context } = call;
-  const { info, http } = context;
+  const { info } = context;
   if (info.subresource !== '') return dispatchSubresource(call);
   if (!(served.verbs as readonly string[]).includes(info.verb)) {
     throw methodNotSupported(served.groupResource, info.verb);
   }
   if (info.parts.length > 2) throw pathNotFound();
+  const named = info.parts.length > 1;
+  if (!named && (info.verb === 'update' || info.verb === 'patch')) throw methodNotAllowed();
+  // A name in the path of a POST is no collection.
+  if (named && info.verb === 'create') throw methodNotAllowed();
   switch (info.verb) {
     case 'get':
       return handleGet(call);
@@ -34,8 +38,6 @@ export async function dispatch(call: ResourceCall): Promise<void> {
     case 'watch':
       return handleWatch(call);
     case 'create':
-      // A name in the path of a POST is no collection.
-      if (info.parts.length > 1) throw methodNotSupported(served.groupResource, http.method);
       return handleCreate(call);
     case 'update':
       return handleUpdate(call);

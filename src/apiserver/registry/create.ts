@@ -164,6 +164,7 @@ function prepare(
   const strategy = served.definition.strategy;
   if (strategy?.prepareForCreate) strategy.prepareForCreate(object, context);
   else if (served.subresource('status')) delete (object as { status?: unknown }).status;
+  served.fillZeros(object);
   if (countsGeneration(served.definition, object)) metadata.generation = 1;
   else delete metadata.generation;
 }

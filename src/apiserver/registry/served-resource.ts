@@ -1,6 +1,8 @@
 import type { KubeObject, ResourceInfo } from '../../api/resource.ts';
 import { apiVersionOf } from '../../api/resource.ts';
 import { schemaForKind } from '../../api/schema.ts';
+import type { MessageSchema } from '../../api/schema.ts';
+import { zeroFields } from '../../api/zero.ts';
 import type { GroupResource } from '../status-errors.ts';
 import type { ResourceDefinition, Subresource, Verb } from '../resource-definition.ts';
 import type { CacheEntry, ParsedObjects } from '../watch-cache/cache-entry.ts';
@@ -31,6 +33,7 @@ export class ServedResource {
   readonly #storedInfo: ResourceInfo;
   readonly #watchCache: WatchCache;
   readonly #parsed: ParsedObjects;
+  readonly #schema: MessageSchema | undefined;
   #cache: ResourceCache | undefined;
 
   constructor(
@@ -45,6 +48,7 @@ export class ServedResource {
     this.apiVersion = apiVersionOf(definition.info);
     this.verbs = definition.verbs ?? (definition.virtual ? ['create'] : ALL_VERBS);
     this.codec = codec;
+    this.#schema = schemaForKind(definition.info.group, definition.info.version, definition.info.kind);
     this.#storedInfo = definition.storedAs?.info ?? definition.info;
     this.#watchCache = watchCache;
     this.#parsed = parsed;
@@ -59,7 +63,7 @@ export class ServedResource {
 
   /** All built-in kinds have a protobuf form, custom ones have none. */
   get hasProtobuf(): boolean {
-    return schemaForKind(this.info.group, this.info.version, this.info.kind) !== undefined;
+    return this.#schema !== undefined;
   }
 
   /** Whether the stored bytes are what this version serves. */
@@ -98,6 +102,13 @@ export class ServedResource {
   /** JSON in this version, with its resourceVersion. */
   json(entry: CacheEntry): Buffer {
     return this.servesStoredForm ? entry.bytes : Buffer.from(this.codec.stringify(this.object(entry)));
+  }
+
+  /** Puts back the members that Go always writes (`status: {}`), as strategies drop them. */
+  fillZeros(object: KubeObject): void {
+    if (!this.#schema) return;
+    const members = object as Record<string, unknown>;
+    for (const { name, make } of zeroFields(this.#schema)) members[name] ??= make();
   }
 
   /** The bytes to store for an object of this version, in a buffer of exactly their size. */

@@ -111,6 +111,7 @@ async function updateOnce(
   }
   takeOverMeta(object, old);
   if (params.strategy !== false) prepare(served, object, old, params, context);
+  served.fillZeros(object);
   if (params.strategy !== false) await validate(served, object, old, params, context);
   if (params.admission) await env.admission.validate({ ...attributes, object }, env.store);
   if (identicalJson(object, old)) return { object: old, entry, created: false };
