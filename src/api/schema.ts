@@ -10,8 +10,7 @@ export type Schema = MessageSchema | ListSchema | MapSchema | ScalarSchema;
 /**
  * Scalars in their JSON form: `bytes` base64, `buffer` a Buffer (CRI), `time` RFC 3339 in seconds, `microTime`
  * RFC 3339 in microseconds, `duration` as Go prints it ('1m30s'), `rawExtension` and `fieldsV1` any object,
- * `json` any value, `schemaOr…` the unions of apiextensions' JSONSchemaProps, `number` and `integer` those of
- * OpenAPI without a width.
+ * `json` any value, `schemaOr…` the unions of apiextensions' JSONSchemaProps.
  */
 export type ScalarKind =
   | 'string'
