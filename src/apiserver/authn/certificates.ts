@@ -1,0 +1,101 @@
+import { X509Certificate, createHash } from 'node:crypto';
+import type { ApiRequest, ClientCertificate, UserInfo } from '../request-context.ts';
+import type { Authenticated } from '../authentication.ts';
+import { CREDENTIAL_ID_KEY } from './service-account-tokens.ts';
+
+const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+/** Certificates of a CA bundle, parsed once for each content of the file. */
+export class CaBundle {
+  readonly #read: () => string;
+  #text = '';
+  #certificates: X509Certificate[] = [];
+
+  /** `read` gives the PEM as it stands now: bundles are replaced while the server runs. */
+  constructor(read: () => string) {
+    this.#read = read;
+  }
+
+  /** Whether the verified chain of a client's certificate leads to one of these. */
+  signed(certificate: ClientCertificate): boolean {
+    const text = this.#read();
+    if (text !== this.#text) {
+      this.#certificates = (text.match(PEM) ?? []).map((pem) => new X509Certificate(pem));
+      this.#text = text;
+    }
+    const last = certificate.chain.at(-1) ?? certificate.raw;
+    if (this.#certificates.some((ca) => certificate.chain.some((link) => link.equals(ca.raw)))) return true;
+    const top = new X509Certificate(last);
+    return this.#certificates.some((ca) => top.checkIssued(ca) && top.verify(ca.publicKey));
+  }
+}
+
+/** Common name and organizations are user and groups. Mirrors apiserver pkg/authentication/request/x509/x509.go. */
+export function certificateUser(certificate: ClientCertificate): UserInfo {
+  const digest = createHash('sha256').update(certificate.raw).digest('hex');
+  const user: UserInfo = {
+    name: certificate.commonName,
+    groups: [...certificate.organizations],
+    extra: { [CREDENTIAL_ID_KEY]: [`X509SHA256=${digest}`] },
+  };
+  if (certificate.uid !== undefined) user.uid = certificate.uid;
+  return user;
+}
+
+/** The user of the client's certificate, where the client CA signed it and it names someone. */
+export function authenticateCertificate(request: ApiRequest, clientCa: CaBundle): Authenticated | undefined {
+  const certificate = request.clientCertificate;
+  if (!certificate || certificate.commonName === '' || !clientCa.signed(certificate)) return undefined;
+  return { user: certificateUser(certificate) };
+}
+
+export interface RequestHeaderOptions {
+  ca: CaBundle;
+  /** Common names of the proxies that may say who asks; empty: whoever the CA has signed. */
+  allowedNames: readonly string[];
+}
+
+/**
+ * A front proxy that authenticated the user itself says so in headers. Only a certificate of the front-proxy
+ * CA makes the headers count. Mirrors apiserver pkg/authentication/request/headerrequest/requestheader.go.
+ */
+export function authenticateRequestHeaders(
+  request: ApiRequest,
+  options: RequestHeaderOptions,
+): Authenticated | undefined {
+  const certificate = request.clientCertificate;
+  const name = header(request, 'x-remote-user')[0];
+  if (!certificate || !name || !options.ca.signed(certificate)) return undefined;
+  if (options.allowedNames.length > 0 && !options.allowedNames.includes(certificate.commonName)) {
+    return undefined;
+  }
+  const extra: Record<string, string[]> = {};
+  for (const [key, value] of Object.entries(request.headers)) {
+    if (!key.startsWith('x-remote-extra-') || value === undefined) continue;
+    extra[decodeExtraKey(key.slice('x-remote-extra-'.length))] = listOf(value);
+  }
+  const user: UserInfo = { name, groups: header(request, 'x-remote-group'), extra };
+  const uid = header(request, 'x-remote-uid')[0];
+  if (uid !== undefined) user.uid = uid;
+  return { user };
+}
+
+/** The values of a header that may come several times; Node joins those with commas. */
+function header(request: ApiRequest, name: string): string[] {
+  const value = request.headers[name];
+  return value === undefined ? [] : listOf(value);
+}
+
+function listOf(value: string | string[]): string[] {
+  const parts = Array.isArray(value) ? value : value.split(',');
+  return parts.map((part) => part.trim()).filter((part) => part !== '');
+}
+
+/** Keys of extras are percent-encoded, as header names allow few characters. */
+export function decodeExtraKey(key: string): string {
+  try {
+    return decodeURIComponent(key).toLowerCase();
+  } catch {
+    return key.toLowerCase();
+  }
+}

@@ -1,0 +1,34 @@
+import { LEASES } from '../../../api/gen/resources.ts';
+import type { Lease } from '../../../api/gen/types/coordination-v1.ts';
+import { forbidden, invalid } from '../../field-error.ts';
+import type { FieldError } from '../../field-error.ts';
+import { ageColumn, column, nameColumn } from '../columns.ts';
+import { define } from '../define.ts';
+import { checkNonNegative } from '../validation/checks.ts';
+import type { Errors } from '../validation/checks.ts';
+
+/** Mirrors ValidateLeaseSpec of pkg/apis/coordination/validation/validation.go. */
+function validate({ spec }: Lease): FieldError[] {
+  const errors: Errors = [];
+  const seconds = spec?.leaseDurationSeconds;
+  if (seconds !== undefined && seconds <= 0) {
+    errors.push(invalid('spec.leaseDurationSeconds', seconds, 'must be greater than 0'));
+  }
+  checkNonNegative(errors, 'spec.leaseTransitions', spec?.leaseTransitions);
+  if (spec?.preferredHolder && !spec.strategy) {
+    errors.push(forbidden('spec.preferredHolder', 'may only be specified if `strategy` is defined'));
+  }
+  return errors;
+}
+
+/** Mirrors pkg/registry/coordination/lease/strategy.go. */
+export const leases = define(LEASES, {
+  strategy: {
+    allowCreateOnUpdate: true,
+    allowUnconditionalUpdate: false,
+    generation: false,
+    validateCreate: validate,
+    validateUpdate: validate,
+  },
+  columns: [nameColumn(), column('Holder', 'string', ({ spec }) => spec?.holderIdentity ?? ''), ageColumn()],
+});

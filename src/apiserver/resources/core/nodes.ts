@@ -1,0 +1,156 @@
+import { NODES } from '../../../api/gen/resources.ts';
+import type { Node, Taint } from '../../../api/gen/types/core-v1.ts';
+import { duplicate, forbidden, invalid, notSupported, required } from '../../field-error.ts';
+import type { FieldError } from '../../field-error.ts';
+import type { ResourceDefinition } from '../../resource-definition.ts';
+import { ageColumn, column, nameColumn } from '../columns.ts';
+import { define, statusStrategy } from '../define.ts';
+import type { ResourceEnvironment } from '../environment.ts';
+import { at, checkFormat, checkLabelName, child, sameJson } from '../validation/checks.ts';
+import type { Errors } from '../validation/checks.ts';
+import { labelValue } from '../validation/formats.ts';
+import { cidrProblems, ipFamily } from '../validation/ip.ts';
+import { nodeProxy } from './proxies.ts';
+
+const EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
+
+/** Mirrors validateNodeTaints of pkg/apis/core/validation/validation.go. */
+export function validateTaints(errors: Errors, path: string, taints: readonly Taint[] | undefined): void {
+  const seen = new Set<string>();
+  (taints ?? []).forEach((taint, index) => {
+    const here = at(path, index);
+    checkLabelName(errors, child(here, 'key'), taint.key);
+    const problems = labelValue(taint.value ?? '');
+    if (problems.length > 0) errors.push(invalid(child(here, 'value'), taint.value, problems.join(';')));
+    if (!taint.effect) errors.push(required(child(here, 'effect')));
+    else if (!EFFECTS.includes(taint.effect)) {
+      errors.push(notSupported(child(here, 'effect'), taint.effect, EFFECTS));
+    }
+    const id = `${taint.key}:${taint.effect}`;
+    if (seen.has(id)) {
+      const error = duplicate(here, taint);
+      errors.push({ ...error, detail: 'taints must be unique by key and effect pair' });
+    }
+    seen.add(id);
+  });
+}
+
+/** Mirrors ValidateNode. */
+function validate(node: Node): FieldError[] {
+  const errors: Errors = [];
+  validateTaints(errors, 'spec.taints', node.spec?.taints);
+  const ranges = node.spec?.podCIDRs ?? [];
+  ranges.forEach((range, index) =>
+    checkFormat(errors, at('spec.podCIDRs', index), range, cidrProblems(range)),
+  );
+  const families = new Set(ranges.map((range) => ipFamily(range.split('/')[0] ?? '')));
+  if (ranges.length > 2 || (ranges.length === 2 && families.size < 2)) {
+    const why = 'may specify no more than one CIDR for each IP family';
+    errors.push(invalid('spec.podCIDRs', ranges, why));
+  }
+  if (ranges.length > 0 && node.spec?.podCIDR && node.spec.podCIDR !== ranges[0]) {
+    errors.push(invalid('spec.podCIDRs', ranges, 'must match `podCIDR` in its first value'));
+  }
+  return errors;
+}
+
+/** Mirrors ValidateNodeUpdate: once written, a node's pod range and provider stay. */
+function validateUpdate(node: Node, old: Node): FieldError[] {
+  const errors = validate(node);
+  const addresses = new Set<string>();
+  (node.status?.addresses ?? []).forEach((address, index) => {
+    const id = `${address.type}/${address.address}`;
+    if (addresses.has(id)) errors.push(duplicate(at('status.addresses', index), address));
+    addresses.add(id);
+  });
+  if (old.spec?.podCIDRs?.length && !sameJson(node.spec?.podCIDRs, old.spec.podCIDRs)) {
+    const why = 'node updates may not change podCIDR except from "" to valid';
+    errors.push(forbidden('spec.podCIDRs', why));
+  }
+  if (old.spec?.providerID && node.spec?.providerID !== old.spec.providerID) {
+    const why = 'node updates may not change providerID except from "" to valid';
+    errors.push(forbidden('spec.providerID', why));
+  }
+  return errors;
+}
+
+/** `podCIDR` is the first of `podCIDRs`. */
+function defaults(node: Node): void {
+  node.spec ??= {};
+  if (node.spec.podCIDR && !node.spec.podCIDRs?.length) node.spec.podCIDRs = [node.spec.podCIDR];
+  else if (node.spec.podCIDRs?.[0] && !node.spec.podCIDR) node.spec.podCIDR = node.spec.podCIDRs[0];
+  if (node.status?.capacity && !node.status.allocatable)
+    node.status.allocatable = { ...node.status.capacity };
+}
+
+function address(node: Node, type: string): string {
+  return node.status?.addresses?.find((one) => one.type === type)?.address ?? '<none>';
+}
+
+/** Mirrors printNode of pkg/printers/internalversion/printers.go. */
+function statusText({ spec, status }: Node): string {
+  const ready = status?.conditions?.find((one) => one.type === 'Ready');
+  const words = [ready ? (ready.status === 'True' ? 'Ready' : 'NotReady') : 'Unknown'];
+  if (spec?.unschedulable) words.push('SchedulingDisabled');
+  return words.join(',');
+}
+
+function roles({ metadata }: Node): string {
+  const prefix = 'node-role.kubernetes.io/';
+  const names = Object.entries(metadata?.labels ?? {}).flatMap(([label, value]) => {
+    if (label.startsWith(prefix) && label.length > prefix.length) return [label.slice(prefix.length)];
+    return label === 'kubernetes.io/role' && value !== '' ? [value] : [];
+  });
+  return names.length > 0 ? [...new Set(names)].sort().join(',') : '<none>';
+}
+
+/** Mirrors pkg/registry/core/node/strategy.go. */
+export function nodes(environment: ResourceEnvironment): ResourceDefinition {
+  return define(NODES, {
+    shortNames: ['no'],
+    strategy: {
+      defaults,
+      generation: false,
+      // A kubelet registers its node together with its status.
+      prepareForCreate: () => {},
+      prepareForUpdate: (node, old) => statusStrategy.prepareForUpdate(node, old),
+      validateCreate: validate,
+      validateUpdate,
+    },
+    subresources: [
+      {
+        type: 'part',
+        name: 'status',
+        prepareForUpdate(node, old) {
+          if (old.spec) node.spec = old.spec;
+        },
+        validateUpdate,
+      },
+      nodeProxy(environment),
+    ],
+    fields: ({ spec }) => ({ 'spec.unschedulable': String(spec?.unschedulable ?? false) }),
+    selectableFields: ['spec.unschedulable'],
+    columns: [
+      nameColumn(),
+      column('Status', 'string', statusText),
+      column('Roles', 'string', roles),
+      ageColumn(),
+      column('Version', 'string', ({ status }) => status?.nodeInfo?.kubeletVersion ?? ''),
+      column('Internal-IP', 'string', (node) => address(node, 'InternalIP'), 'wide'),
+      column('External-IP', 'string', (node) => address(node, 'ExternalIP'), 'wide'),
+      column('OS-Image', 'string', ({ status }) => status?.nodeInfo?.osImage || '<unknown>', 'wide'),
+      column(
+        'Kernel-Version',
+        'string',
+        ({ status }) => status?.nodeInfo?.kernelVersion || '<unknown>',
+        'wide',
+      ),
+      column(
+        'Container-Runtime',
+        'string',
+        ({ status }) => status?.nodeInfo?.containerRuntimeVersion || '<unknown>',
+        'wide',
+      ),
+    ],
+  });
+}

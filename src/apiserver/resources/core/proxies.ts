@@ -1,0 +1,136 @@
+import { isIP } from 'node:net';
+import type { EndpointSlice } from '../../../api/gen/types/discovery-v1.ts';
+import { ENDPOINTSLICES, NODES, PODS, SERVICES } from '../../../api/gen/resources.ts';
+import type { ConnectRequest, ConnectSubresource } from '../../resource-definition.ts';
+import { badRequest, notFound, serviceUnavailable } from '../../status-errors.ts';
+import type { ResourceEnvironment } from '../environment.ts';
+import { kubelets } from './pod-streams.ts';
+import { pourAnswer, relayRequest, relayUpgrade } from './relay.ts';
+import type { RelayTarget } from './relay.ts';
+
+const METHODS = ['get', 'head', 'post', 'put', 'patch', 'delete', 'options'];
+
+/** `scheme:name:port`, `name:port` or `name`. Mirrors apimachinery's SplitSchemeNamePort. */
+export function splitSchemeNamePort(id: string): { scheme: 'http' | 'https'; name: string; port: string } {
+  const parts = id.split(':');
+  const bad = badRequest(`invalid service request ${JSON.stringify(id)}`);
+  if (parts.length === 1) return { scheme: 'http', name: parts[0] ?? '', port: '' };
+  if (parts.length === 2) return { scheme: 'http', name: parts[0] ?? '', port: parts[1] ?? '' };
+  const [scheme = '', name = '', port = ''] = parts;
+  if (parts.length > 3 || name === '') throw bad;
+  if (scheme !== '' && scheme !== 'http' && scheme !== 'https') throw bad;
+  return { scheme: scheme === 'https' ? 'https' : 'http', name, port };
+}
+
+function proxy(
+  kind: string,
+  locate: (request: ConnectRequest, path: string) => Promise<RelayTarget>,
+): ConnectSubresource {
+  return {
+    type: 'connect',
+    name: 'proxy',
+    methods: METHODS,
+    kind: { group: '', version: 'v1', kind },
+    connect: async (request) => {
+      const { http, response } = request;
+      const query = http.query.toString();
+      const target = await locate(request, (request.rest || '/') + (query === '' ? '' : `?${query}`));
+      if (http.upgrade) {
+        const refused = await relayUpgrade(http, target);
+        const type = refused?.headers['content-type'] ?? 'text/plain';
+        if (refused) await pourAnswer(refused, response, http.signal, type);
+        return;
+      }
+      const prefix = proxyPrefix(http.path, request.rest);
+      await relayRequest(http, response, target, (answer) => {
+        const location = answer.headers.location;
+        if (location !== undefined) response.setHeader('location', relocate(location, target, prefix));
+      });
+    },
+  };
+}
+
+function proxyPrefix(path: string, rest: string): string {
+  return rest !== '' && path.endsWith(rest) ? path.slice(0, -rest.length) : path;
+}
+
+/** A redirect to the same server stays inside the proxy. */
+function relocate(location: string, target: RelayTarget, prefix: string): string {
+  const base = new URL(
+    `${target.scheme}://${target.host.includes(':') ? `[${target.host}]` : target.host}:${target.port}${target.path}`,
+  );
+  let to: URL;
+  try {
+    to = new URL(location, base);
+  } catch {
+    return location;
+  }
+  return to.host === base.host ? `${prefix}${to.pathname}${to.search}${to.hash}` : location;
+}
+
+export function podProxy(): ConnectSubresource {
+  return proxy('PodProxyOptions', async (request, path) => {
+    const { scheme, name, port } = splitSchemeNamePort(request.name);
+    const pod = await request.store.get(PODS, name, request.namespace);
+    if (!pod) throw notFound({ group: '', resource: 'pods' }, name);
+    const address = pod.status?.podIPs?.[0]?.ip || pod.status?.podIP || '';
+    if (!isRoutable(address)) throw badRequest('address not allowed');
+    const first = pod.spec?.containers?.find((container) => container.ports?.length)?.ports?.[0];
+    const byDefault = first?.containerPort ?? (scheme === 'https' ? 443 : 80);
+    return { scheme, host: address, port: port === '' ? byDefault : portNumber(port), path };
+  });
+}
+
+export function serviceProxy(): ConnectSubresource {
+  return proxy('ServiceProxyOptions', async (request, path) => {
+    const { scheme, name, port } = splitSchemeNamePort(request.name);
+    const service = await request.store.get(SERVICES, name, request.namespace);
+    if (!service) throw notFound({ group: '', resource: 'services' }, name);
+    const slices = await request.store.list(ENDPOINTSLICES, request.namespace);
+    const own = slices.filter((slice) => slice.metadata?.labels?.['kubernetes.io/service-name'] === name);
+    const byNumber = service.spec?.ports?.find((one) => String(one.port) === port)?.name;
+    const wanted = port === '' || byNumber === undefined ? port : byNumber;
+    const found = readyEndpoints(own, port === '' && service.spec?.ports?.length === 1 ? undefined : wanted);
+    const choice = found[Math.floor(Math.random() * found.length)];
+    if (!choice)
+      throw serviceUnavailable(`no endpoints available for service ${JSON.stringify(request.name)}`);
+    if (!isRoutable(choice.address)) throw badRequest('address not allowed');
+    return { scheme, host: choice.address, port: choice.port, path };
+  });
+}
+
+/** Ready addresses with the port of that name (any port where undefined). */
+function readyEndpoints(slices: readonly EndpointSlice[], portName: string | undefined) {
+  return slices.flatMap((slice) => {
+    const port = slice.ports?.find((one) => portName === undefined || (one.name ?? '') === portName)?.port;
+    if (port === undefined) return [];
+    const ready = (slice.endpoints ?? []).filter((endpoint) => endpoint.conditions?.ready !== false);
+    return ready.flatMap((endpoint) => (endpoint.addresses ?? []).map((address) => ({ address, port })));
+  });
+}
+
+export function nodeProxy(environment: ResourceEnvironment): ConnectSubresource {
+  return proxy('NodeProxyOptions', async (request, path) => {
+    const { name, port } = splitSchemeNamePort(request.name);
+    const node = await request.store.get(NODES, name);
+    if (!node) throw notFound({ group: '', resource: 'nodes' }, name);
+    const target = kubelets(environment).targetOf(node, path);
+    if (port === '' || portNumber(port) === target.port) return target;
+    // Another port of the node is not the kubelet: our certificate is none of its business.
+    return { scheme: 'http', host: target.host, port: portNumber(port), path };
+  });
+}
+
+function portNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 65535) throw badRequest(`invalid port ${text}`);
+  return value;
+}
+
+/** Loopback, link-local, multicast and unspecified addresses would reach this server's own neighbourhood. */
+export function isRoutable(address: string): boolean {
+  const version = isIP(address);
+  if (version === 0) return false;
+  if (version === 4) return !/^(0\.|127\.|169\.254\.|22[4-9]\.|23\d\.|255\.255\.255\.255)/.test(address);
+  return !/^(::1?$|fe[89ab]|ff)/i.test(address);
+}

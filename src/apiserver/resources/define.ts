@@ -1,0 +1,34 @@
+import type { KubeObject, ResourceInfo } from '../../api/resource.ts';
+import type { FieldError } from '../field-error.ts';
+import type { ResourceDefinition, StatusSubresource, StrategyContext } from '../resource-definition.ts';
+
+/** A definition of any kind among others: gives the type of the objects up. */
+export function define<T extends KubeObject>(
+  info: ResourceInfo<T>,
+  rest: Omit<ResourceDefinition<NoInfer<T>>, 'info'> = {},
+): ResourceDefinition {
+  return { info, ...rest } as unknown as ResourceDefinition;
+}
+
+/** `/status` of a kind, with the rules for its update. */
+export function statusOf<T extends KubeObject>(
+  validateUpdate?: (object: T, old: T, context: StrategyContext) => FieldError[],
+): StatusSubresource<T> {
+  return validateUpdate ? { type: 'part', name: 'status', validateUpdate } : { type: 'part', name: 'status' };
+}
+
+interface WithStatus extends KubeObject {
+  status?: unknown;
+}
+
+/** The usual treatment of status: users cannot set it at create, nor change it in an update of the whole. */
+export const statusStrategy = {
+  prepareForCreate(object: KubeObject): void {
+    delete (object as WithStatus).status;
+  },
+  prepareForUpdate(object: KubeObject, old: KubeObject): void {
+    const before = (old as WithStatus).status;
+    if (before === undefined) delete (object as WithStatus).status;
+    else (object as WithStatus).status = before;
+  },
+};

@@ -1,0 +1,35 @@
+import { RUNTIMECLASSES } from '../../../api/gen/resources.ts';
+import type { RuntimeClass } from '../../../api/gen/types/node-v1.ts';
+import { ageColumn, column, nameColumn } from '../columns.ts';
+import { checkResourceName, checkResourceQuantity } from '../core/pod-spec/resource-requirements.ts';
+import { validateTolerations } from '../core/pod-spec/scheduling.ts';
+import { define } from '../define.ts';
+import { checkFormat, checkImmutable, checkLabels, key } from '../validation/checks.ts';
+import type { Errors } from '../validation/checks.ts';
+import { dnsLabel } from '../validation/formats.ts';
+
+/** Mirrors ValidateRuntimeClass of pkg/apis/node/validation/validation.go. */
+function validate({ handler, overhead, scheduling }: RuntimeClass): Errors {
+  const errors: Errors = [];
+  checkFormat(errors, 'handler', handler, dnsLabel(handler));
+  for (const [name, quantity] of Object.entries(overhead?.podFixed ?? {})) {
+    checkResourceName(errors, key('overhead.podFixed', name), name);
+    checkResourceQuantity(errors, key('overhead.podFixed', name), name, quantity);
+  }
+  checkLabels(errors, 'scheduling.nodeSelector', scheduling?.nodeSelector);
+  validateTolerations(errors, 'scheduling.tolerations', scheduling?.tolerations);
+  return errors;
+}
+
+/** Mirrors pkg/registry/node/runtimeclass/strategy.go. */
+export const runtimeclasses = define(RUNTIMECLASSES, {
+  strategy: {
+    validateCreate: validate,
+    validateUpdate(runtime, old) {
+      const errors: Errors = [];
+      checkImmutable(errors, 'handler', runtime.handler, old.handler);
+      return errors;
+    },
+  },
+  columns: [nameColumn(), column('Handler', 'string', ({ handler }) => handler), ageColumn()],
+});
