@@ -1,4 +1,5 @@
 import { messageOf } from '../base/errors.ts';
+import { ensureDefaultRoles } from './bootstrap/default-roles.ts';
 import { ensureKubernetesService, writeKubernetesEndpoints } from './bootstrap/kubernetes-service.ts';
 import { ensureNamespaces } from './bootstrap/namespaces.ts';
 import { ServerLeases } from './bootstrap/server-leases.ts';
@@ -28,6 +29,7 @@ export class Background {
   async bootstrap(): Promise<void> {
     const { store, options, pendingSteps } = this.#controlPlane;
     await ensureNamespaces(store);
+    await ensureDefaultRoles(store);
     const cidrs = options.serviceClusterIpRanges ?? ['10.96.0.0/12'];
     await ensureKubernetesService({
       store,

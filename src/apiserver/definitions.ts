@@ -2,6 +2,7 @@ import { ALL_RESOURCES } from '../api/gen/resources.ts';
 import type { KubeObject, ResourceInfo } from '../api/resource.ts';
 import { schemaForKind } from '../api/schema.ts';
 import type { ResourceDefinition, ResourceStrategy } from './resource-definition.ts';
+import { pathSegmentProblems } from './registry/object-meta.ts';
 import { keepAllButStatus, takeStatus } from './registry/update.ts';
 
 /** Kinds that only a handler of their own can answer: never stored, so there is no generic way. */
@@ -32,6 +33,10 @@ function pathOf(info: ResourceInfo): string {
 /** What the schema alone tells: a kind with spec and status has a status subresource. */
 export function genericDefinition(info: ResourceInfo): ResourceDefinition {
   const fields = schemaForKind(info.group, info.version, info.kind)?.fields;
+  // Names of roles hold colons; they need only be one segment of a path.
+  if (info.group === 'rbac.authorization.k8s.io') {
+    return { info, strategy: { validateName: (name) => pathSegmentProblems(name) } };
+  }
   if (!fields?.has('status')) return { info };
   const strategy: ResourceStrategy<KubeObject> = {
     prepareForCreate: (object) => {

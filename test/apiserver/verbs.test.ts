@@ -150,10 +150,10 @@ test('bad metadata is refused field by field in upstream words', async (t) => {
     metadata: { name: 'Bad_Name', labels: { 'a b': 'x' }, finalizers: ['no good'] },
   });
   t.is(answer.status, 422);
-  const status = answer.json<{
+  const status = answer.json() as unknown as {
     message: string;
     details: { causes: Array<{ field: string; reason: string }> };
-  }>();
+  };
   t.deepEqual(
     status.details.causes.map(({ field }) => field),
     ['metadata.name', 'metadata.labels', 'metadata.finalizers'],
