@@ -1,0 +1,33 @@
+/**
+ * `npm run bench`: measures and prints one table. `npm run bench -- storage api` runs the sections that are
+ * named; the data lies below the checkout's dist/, so that the disk is a real one.
+ */
+import { mkdir } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { renderTable, type Section } from './table.ts';
+
+const SECTIONS: Record<string, (root: string) => Promise<Section>> = {
+  storage: async (root) => (await import('./storage.ts')).benchStorage(root),
+};
+
+const root = fileURLToPath(new URL('../dist/bench', import.meta.url));
+const names = process.argv.slice(2);
+const unknown = names.filter((name) => !Object.hasOwn(SECTIONS, name));
+if (unknown.length > 0) {
+  process.stderr.write(
+    `no such section: ${unknown.join(', ')}; there are ${Object.keys(SECTIONS).join(', ')}\n`,
+  );
+  process.exit(2);
+}
+await mkdir(root, { recursive: true });
+const sections: Section[] = [];
+for (const name of names.length > 0 ? names : Object.keys(SECTIONS)) {
+  process.stderr.write(`${name} …\n`);
+  sections.push(await SECTIONS[name]!(root));
+}
+const [cpu] = cpus();
+process.stdout.write(
+  `${cpus().length} × ${cpu?.model.trim() ?? 'unknown CPU'}, Node ${process.versions.node}\n\n`,
+);
+process.stdout.write(`${renderTable(sections)}\n`);
