@@ -29,8 +29,8 @@ export interface ApiServerOptions {
   serviceClusterIpRanges?: string[];
   /** Default 30000 to 32767. */
   serviceNodePortRange?: { from: number; to: number };
-  /** How the server speaks to kubelets; without it logs, exec and the like are refused. */
-  kubelet?: { caPem: string; certPem: string; keyPem: string };
+  /** How the server speaks to kubelets; without it logs, exec and the like are refused. A function is asked anew each time. */
+  kubelet?: KubeletIdentity | (() => KubeletIdentity);
   /** Shown by /version. */
   build?: { version: string; commit: string; date: string };
   limits?: Partial<HttpLimits>;
@@ -51,6 +51,13 @@ export interface ServiceAccountOptions {
   keysPem: string[];
   /** Audiences of the API server; the issuer by default. */
   apiAudiences?: string[];
+}
+
+/** The CA of the kubelets and the client certificate that they know this server by. */
+export interface KubeletIdentity {
+  caPem: string;
+  certPem: string;
+  keyPem: string;
 }
 
 export interface ApiServerHandle {

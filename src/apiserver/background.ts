@@ -7,6 +7,7 @@ import type { ControlPlane } from './control-plane.ts';
 import { compactor, every, expirer } from './maintenance.ts';
 
 const ENDPOINTS_EVERY_MS = 10_000;
+const REPAIR_EVERY_MS = 180_000;
 
 /** What the server does by itself beside answering. */
 export class Background {
@@ -30,11 +31,11 @@ export class Background {
     const { store, options, pendingSteps } = this.#controlPlane;
     await ensureNamespaces(store);
     await ensureDefaultRoles(store);
+    await this.#controlPlane.network.repair(store, options.clock.now());
     const cidrs = options.serviceClusterIpRanges ?? ['10.96.0.0/12'];
     await ensureKubernetesService({
       store,
       serviceIp: firstAddress(cidrs[0] ?? '10.96.0.0/12'),
-      serviceCidrs: cidrs,
       port: this.#port,
     });
     await this.#publish();
@@ -47,6 +48,9 @@ export class Background {
     const { signal } = this.#stop;
     this.#loops = [
       every(ENDPOINTS_EVERY_MS, "publishing the server's address", deps, signal, () => this.#publish()),
+      every(REPAIR_EVERY_MS, 'repair of service addresses', deps, signal, () =>
+        this.#controlPlane.network.repair(store, options.clock.now()),
+      ),
       compactor(options.storage, cache, deps)(signal),
       expirer(() => table.all(), store, deps)(signal),
     ];

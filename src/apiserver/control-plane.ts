@@ -5,7 +5,7 @@ import type { ApiHandlerOptions } from './api-handler.ts';
 import type { ApiServerOptions } from './api-server-options.ts';
 import { impersonate } from './authn/impersonation.ts';
 import { OBJECT_CODEC } from './codec/object-codec.ts';
-import { withGenericDefinitions } from './definitions.ts';
+import { genericDefinitions } from './definitions.ts';
 import { DiscoveryHandler } from './discovery/discovery-handler.ts';
 import type { HealthCheck } from './health/health-handler.ts';
 import { HealthHandler } from './health/health-handler.ts';
@@ -18,6 +18,10 @@ import type { Policy } from './policy.ts';
 import type { Random, RegistryEnv } from './registry/registry-env.ts';
 import { ResourceTable } from './registry/resource-table.ts';
 import { ServerObjectStore } from './registry/server-object-store.ts';
+import { builtInResources } from './resources/all.ts';
+import { KubeletConnector } from './resources/core/kubelet-connector.ts';
+import { ServiceNetwork } from './resources/core/service-network.ts';
+import type { ResourceEnvironment } from './resources/environment.ts';
 import { VersionHandler, versionInfo } from './version-handler.ts';
 import { CacheFeed } from './watch-cache/cache-feed.ts';
 import { ParsedObjects } from './watch-cache/cache-entry.ts';
@@ -44,6 +48,7 @@ export class ControlPlane {
   readonly env: RegistryEnv;
   readonly hub: WatchHub;
   readonly policy: Policy;
+  readonly network: ServiceNetwork;
   readonly metrics = new ServerMetrics();
   readonly #inFlight = new InFlight();
   /** Names of start-up steps that are not done yet; while there are any, /readyz fails. */
@@ -77,7 +82,11 @@ export class ControlPlane {
       clock,
       log,
     });
-    for (const definition of withGenericDefinitions([])) this.table.add(definition);
+    this.network = new ServiceNetwork(this.#networkOptions());
+    for (const definition of builtInResources(this.#resourceEnvironment(), this.network)) {
+      this.table.add(definition);
+    }
+    for (const definition of genericDefinitions(this.table)) this.table.add(definition);
     this.hub = new WatchHub({ cache: this.cache, clock, log });
     const admission = new AdmissionChain([]);
     this.env = { storage, cache: this.cache, parsed, clock, log, random, admission, store: this.store };
@@ -116,6 +125,34 @@ export class ControlPlane {
       metrics: this.metrics,
       clock,
       log,
+    };
+  }
+
+  #networkOptions(): Pick<ResourceEnvironment, 'serviceClusterIpRanges' | 'serviceNodePortRange'> {
+    return {
+      serviceClusterIpRanges: this.options.serviceClusterIpRanges ?? ['10.96.0.0/12'],
+      serviceNodePortRange: this.options.serviceNodePortRange ?? { from: 30_000, to: 32_767 },
+    };
+  }
+
+  #resourceEnvironment(): ResourceEnvironment {
+    const { clock, log, kubelet } = this.options;
+    const { authenticator, authorizer, escalation, tokens, apiAudiences } = this.policy;
+    return {
+      ...this.#networkOptions(),
+      clock,
+      log,
+      authorizer,
+      escalation,
+      tokens,
+      apiAudiences,
+      authenticateToken: (token, audiences) => authenticator.authenticateToken(token, audiences),
+      kubelets:
+        kubelet &&
+        new KubeletConnector(() => {
+          const { caPem, certPem, keyPem } = typeof kubelet === 'function' ? kubelet() : kubelet;
+          return { ca: caPem, cert: certPem, key: keyPem };
+        }),
     };
   }
 

@@ -1,4 +1,4 @@
-import { ENDPOINTS, ENDPOINTSLICES, SERVICECIDRS, SERVICES } from '../../api/gen/resources.ts';
+import { ENDPOINTS, ENDPOINTSLICES, SERVICES } from '../../api/gen/resources.ts';
 import type { EndpointSlice } from '../../api/gen/types/discovery-v1.ts';
 import type { ServicePort } from '../../api/gen/types/core-v1.ts';
 import type { ObjectStore } from '../object-store.ts';
@@ -12,18 +12,12 @@ export interface KubernetesServiceOptions {
   store: ObjectStore;
   /** The first address of the service range. */
   serviceIp: string;
-  serviceCidrs: readonly string[];
   port: number;
 }
 
 /** Makes the Service `kubernetes`, through which pods reach the API, where it is missing. Mirrors pkg/controlplane/controller/kubernetesservice. */
 export async function ensureKubernetesService(options: KubernetesServiceOptions): Promise<void> {
-  const { store, serviceIp, serviceCidrs, port } = options;
-  if (!(await store.getFresh(SERVICECIDRS, NAME))) {
-    await ignoreExisting(
-      store.create(SERVICECIDRS, { metadata: { name: NAME }, spec: { cidrs: [...serviceCidrs] } }),
-    );
-  }
+  const { store, serviceIp, port } = options;
   const ports: ServicePort[] = [{ name: 'https', protocol: 'TCP', port: 443, targetPort: port }];
   const existing = await store.getFresh(SERVICES, NAME, NAMESPACE);
   if (existing) {

@@ -9,6 +9,7 @@ export const events = define(EVENTS, {
   strategy: {
     allowCreateOnUpdate: true,
     generation: false,
+    timeToLiveSeconds: 3600,
     validateCreate(event) {
       const errors: Errors = [];
       checkEvent(errors, event, 'reportingComponent');
