@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { Gauge, type Registry } from 'prom-client';
 import { PODS, RUNTIMECLASSES, SERVICES } from '../api/gen/resources.ts';
 import type { Pod } from '../api/gen/types/core-v1.ts';
@@ -57,7 +56,8 @@ export class Agent {
     this.#options = options;
     this.#parts = parts;
     this.#watch = watch;
-    this.hostname = hostname().toLowerCase();
+    // As upstream: the override is the host's name to all who ask.
+    this.hostname = options.nodeName;
     this.#pods = new ResourceInformer({
       client,
       resource: PODS,

@@ -1,4 +1,3 @@
-import { hostname } from 'node:os';
 import { isAbort, messageOf } from '../../base/errors.ts';
 import type { Image } from '../cri/runtime.ts';
 import type { AgentParts, KubeletOptions } from '../options.ts';
@@ -106,7 +105,7 @@ async function hostFacts(
     memoryAvailableBytes: await availableMemoryBytes(),
     runtimeName: version.runtimeName,
     runtimeVersion: version.runtimeVersion.replace(/^v/, ''),
-    hostname: hostname().toLowerCase(),
+    hostname: options.nodeName,
     nodeIps: options.nodeIps,
     kubeletPort: options.port ?? 10_250,
     maxPods: options.maxPods ?? 110,
