@@ -1,7 +1,8 @@
 import type { KubeObject, ResourceInfo } from '../api/resource.ts';
 import type { DeleteOptions } from './client.ts';
 import { cloneJson } from './memory-tables.ts';
-import { parseFieldSelector, parseLabelSelector } from './selectors.ts';
+import { matchesFields, parseFieldSelector } from '../api/field-selector.ts';
+import { matchesLabels, parseLabelSelector } from '../api/label-selector.ts';
 
 /** A scheduled pod is given time to stop; everything else goes at once. */
 export function graceOf(resource: ResourceInfo, object: KubeObject, options: DeleteOptions): number {
@@ -60,8 +61,8 @@ export function filterOf(options: {
   const fields = parseFieldSelector(options.fieldSelector ?? '');
   return (object) =>
     (options.namespace === undefined || object.metadata?.namespace === options.namespace) &&
-    labels(object.metadata?.labels) &&
-    fields(object);
+    matchesLabels(labels, object.metadata?.labels) &&
+    matchesFields(fields, (field) => fieldAt(object, field.split('.')));
 }
 
 export function metadataOf<T extends KubeObject>(object: T): T {
@@ -74,4 +75,11 @@ export function isHeld(object: KubeObject): boolean {
   return Boolean(
     object.metadata?.finalizers?.length || (object.kind === 'Namespace' && spec?.finalizers?.length),
   );
+}
+
+function fieldAt(object: unknown, path: readonly string[]): string {
+  let at: unknown = object;
+  for (const name of path) at = (at as Record<string, unknown> | undefined)?.[name];
+  if (typeof at === 'string') return at;
+  return typeof at === 'number' || typeof at === 'boolean' ? String(at) : '';
 }

@@ -1,23 +1,6 @@
-import type { Pod, Taint, Toleration } from '../../api/gen/types/core-v1.ts';
+import type { Pod, Taint } from '../../api/gen/types/core-v1.ts';
+import { tolerates } from '../../api/taints.ts';
 import { metaOf } from '../shared/meta.ts';
-
-export function tolerates(toleration: Toleration, taint: Taint): boolean {
-  if (toleration.effect && toleration.effect !== taint.effect) return false;
-  if (toleration.key && toleration.key !== taint.key) return false;
-  switch (toleration.operator ?? 'Equal') {
-    case 'Exists':
-      return true;
-    case 'Equal':
-      return Boolean(toleration.key) && (toleration.value ?? '') === (taint.value ?? '');
-    case 'Gt':
-    case 'Lt': {
-      const [have, limit] = [Number(taint.value), Number(toleration.value)];
-      return toleration.operator === 'Gt' ? have > limit : have < limit;
-    }
-    default:
-      return false;
-  }
-}
 
 /**
  * When the pod must leave a node with these taints, as milliseconds of the wall clock: at once (0), at a time,
