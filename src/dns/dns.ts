@@ -163,7 +163,7 @@ class ClusterDns {
   async #followUpstreams(signal: AbortSignal): Promise<void> {
     const { upstreams, resolvConf, clock, log } = this.#options;
     if (upstreams || resolvConf === undefined) {
-      await this.#forwarder.setUpstreams(this.#withoutUs(upstreams ?? []));
+      void this.#forwarder.setUpstreams(this.#withoutUs(upstreams ?? []));
       await untilAborted(signal);
       return;
     }
@@ -177,7 +177,7 @@ class ClusterDns {
           { upstreams: found.map(({ address }) => address) },
           'names outside of the cluster are asked there',
         );
-        await this.#forwarder.setUpstreams(found);
+        void this.#forwarder.setUpstreams(found);
       }
       await clock.sleep(RESOLV_CONF_MS, signal).catch(() => {});
     }

@@ -40,7 +40,7 @@ export class Forwarder {
     return this.#upstreams.filter((upstream) => !this.#looping.has(nameOf(upstream)));
   }
 
-  /** Sets the servers, and asks each whether it leads back to us. */
+  /** Sets the servers, and asks each whether it leads back to us; resolves when that is known. Never rejects. */
   async setUpstreams(upstreams: readonly Upstream[]): Promise<void> {
     this.#upstreams = upstreams;
     this.#looping = new Set();
