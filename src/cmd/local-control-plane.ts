@@ -6,6 +6,8 @@ import { codeOf, messageOf, SlipwayError } from '../base/errors.ts';
 import { runTogether } from '../base/lifecycle.ts';
 import type { Logger } from '../base/log.ts';
 import { releaseInfo } from '../base/version.ts';
+import { bootstrapObjects } from '../bootstrap/objects/bootstrap-objects.ts';
+import { ensure, missing } from '../bootstrap/objects/ensure.ts';
 import { StateDirectory } from '../bootstrap/state-directory.ts';
 import { RestClient } from '../client/rest-client.ts';
 import { runControllerManager } from '../controllers/manager.ts';
@@ -36,6 +38,7 @@ const NODE = 'local';
 const ADDRESS = '127.0.0.1';
 const POD_RANGE = '10.244.0.0/16';
 const SERVICE_RANGE = '10.96.0.0/12';
+const DNS_ADDRESS = '10.96.0.10';
 const CLUSTER_DOMAIN = 'cluster.local';
 
 /** A whole control plane in this process, until the signal aborts. */
@@ -52,7 +55,9 @@ export async function runLocalControlPlane(
     const server = await startServer(options, storage, pki);
     try {
       const kubeconfigPath = await writeAdminKubeconfig(state, server.url, pki);
-      const loops = components(options, server.url, pki);
+      const connect = connector(options, server.url, pki);
+      await applyObjects(connect(SUPER_ADMIN));
+      const loops = components(options, connect, pki);
       options.onReady({ url: server.url, kubeconfigPath });
       await runTogether(loops, signal);
     } finally {
@@ -63,23 +68,35 @@ export async function runLocalControlPlane(
   }
 }
 
-/** The other components of the control plane, each with its own identity over the API, as on a server. */
+type Connect = (identityPath: string) => RestClient;
+
+/** Clients of the server in this process, each with an identity of its own, as on a cluster's servers. */
+function connector({ clock, log }: LocalControlPlaneOptions, url: string, pki: PkiFiles): Connect {
+  return (identityPath) => {
+    const { certPem, keyPem } = identity(pki, identityPath);
+    const credentials = { ca: file(pki, `${ROOT}.crt`), cert: certPem, key: keyPem };
+    return new RestClient({ servers: [url], credentials, userAgent: 'slipway-server', clock, log });
+  };
+}
+
+/** What the installer gives every cluster, roles of its components included. */
+async function applyObjects(client: RestClient): Promise<void> {
+  for (const wanted of bootstrapObjects({ dnsAddress: DNS_ADDRESS })) {
+    if ((await missing(client, wanted)) !== undefined) await ensure(client, wanted);
+  }
+  client.close();
+}
+
 function components(
   { clock, log }: LocalControlPlaneOptions,
-  url: string,
+  connect: Connect,
   pki: PkiFiles,
 ): Array<(signal: AbortSignal) => Promise<void>> {
-  const caPem = file(pki, `${ROOT}.crt`);
-  const connect = (name: string): RestClient => {
-    const { certPem, keyPem } = identity(pki, nodeIdentity(NODE, name));
-    const credentials = { ca: caPem, cert: certPem, key: keyPem };
-    return new RestClient({ servers: [url], credentials, userAgent: `slipway-${name}`, clock, log });
-  };
   // One process under one lock: there is nobody to elect against.
   const common = { clock, leaderElect: false, identity: NODE };
   return [
     async (signal) => {
-      const client = connect('controller-manager');
+      const client = connect(nodeIdentity(NODE, 'controller-manager'));
       await runControllerManager(
         {
           ...common,
@@ -87,7 +104,7 @@ function components(
           log: log.child({ component: 'controller-manager' }),
           clusterCidr: POD_RANGE,
           signing: identity(pki, SIGNER),
-          rootCaPem: caPem,
+          rootCaPem: file(pki, `${ROOT}.crt`),
         },
         signal,
       ).finally(() => client.close());

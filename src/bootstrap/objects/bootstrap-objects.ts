@@ -1,5 +1,6 @@
 import { CLUSTERROLEBINDINGS, CLUSTERROLES, SERVICES } from '../../api/gen/resources.ts';
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Subject } from '../../api/gen/types/rbac-v1.ts';
+import { controllerBindings } from './controller-bindings.ts';
 import type { Wanted } from './ensure.ts';
 
 const RBAC = 'rbac.authorization.k8s.io';
@@ -71,6 +72,7 @@ export function bootstrapObjects(options: { dnsAddress: string }): Wanted[] {
       events,
     ]),
     binding('slipway:network', 'slipway:network', user('slipway:network')),
+    ...controllerBindings(),
     dnsService(options.dnsAddress),
   ];
 }
