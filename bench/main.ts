@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { renderTable, type Section } from './table.ts';
 
 const SECTIONS: Record<string, (root: string) => Promise<Section>> = {
+  api: async (root) => (await import('./api.ts')).benchApi(root),
+  watch: async (root) => (await import('./watch.ts')).benchWatch(root),
   storage: async (root) => (await import('./storage.ts')).benchStorage(root),
 };
 

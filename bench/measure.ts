@@ -7,19 +7,24 @@ export interface Latencies {
   maxMs: number;
 }
 
-/**
- * `clients` hands that each do `operation` again and again, `count` times in all, after a warm-up of a tenth
- * of it that is not counted.
- */
+export interface Loop {
+  /** Hands that work at once. */
+  clients: number;
+  /** Operations in all. */
+  count: number;
+  /** Operations before those that are counted. Default: a tenth of `count`. */
+  warmUp?: number | undefined;
+}
+
+/** Hands that each do `operation` again and again; its number runs through warm-up and measurement. */
 export async function closedLoop(
-  clients: number,
-  count: number,
+  { clients, count, warmUp = Math.ceil(count / 10) }: Loop,
   operation: (i: number) => Promise<unknown>,
 ): Promise<Latencies> {
-  await round(clients, Math.ceil(count / 10), operation, []);
+  await round(clients, 0, warmUp, operation, []);
   const latencies: number[] = [];
   const startedMs = performance.now();
-  await round(clients, count, operation, latencies);
+  await round(clients, warmUp, warmUp + count, operation, latencies);
   const seconds = (performance.now() - startedMs) / 1000;
   latencies.sort((a, b) => a - b);
   const at = (share: number): number =>
@@ -29,13 +34,14 @@ export async function closedLoop(
 
 async function round(
   clients: number,
-  count: number,
+  from: number,
+  to: number,
   operation: (i: number) => Promise<unknown>,
   latencies: number[],
 ): Promise<void> {
-  let next = 0;
+  let next = from;
   const hand = async (): Promise<void> => {
-    while (next < count) {
+    while (next < to) {
       const i = next++;
       const startedMs = performance.now();
       await operation(i);

@@ -70,7 +70,7 @@ async function measure(pid: number, put: (key: string) => Promise<unknown>): Pro
   const results: Measured[] = [];
   for (const { clients, count } of SETTINGS) {
     const before = await cpuSeconds(pid);
-    const latencies = await closedLoop(clients, count, (i) => put(`/registry/pods/default/p${i % KEYS}`));
+    const latencies = await closedLoop({ clients, count }, (i) => put(`/registry/pods/default/p${i % KEYS}`));
     const used = (await cpuSeconds(pid)) - before;
     results.push({ ...latencies, cpuMicros: (used / (count * 1.1)) * 1e6 });
   }

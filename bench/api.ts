@@ -1,0 +1,121 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { SERVICEACCOUNTS } from '../src/api/gen/resources.ts';
+import { isAlreadyExists } from '../src/client/errors.ts';
+import type { Order, Report } from './load-client.ts';
+import { cpuSeconds } from './measure.ts';
+import { ordinaryPod } from './pod.ts';
+import { ServerUnderTest } from './server-under-test.ts';
+import { micros, ms, rate, type Row, type Section } from './table.ts';
+
+const PODS = 500;
+const PATH = '/api/v1/namespaces/default/pods';
+const MERGE_PATCH = 'application/merge-patch+json';
+
+interface Case {
+  what: string;
+  order: Omit<Extract<Order, { do: 'requests' }>, 'do' | 'url' | 'ca' | 'cert' | 'key' | 'sessions' | 'keys'>;
+  /** Requests a second to reach. */
+  target?: number;
+}
+
+const CASES: Case[] = [
+  {
+    what: 'GET of a pod, 64 clients',
+    order: { method: 'GET', path: `${PATH}/p{i}`, clients: 64, count: 20_000 },
+    target: 3000,
+  },
+  {
+    what: `LIST of ${PODS} pods, 4 clients`,
+    order: { method: 'GET', path: PATH, clients: 4, count: 400 },
+  },
+  {
+    what: 'PATCH (merge) of a pod, 64 clients',
+    order: {
+      method: 'PATCH',
+      path: `${PATH}/p{i}`,
+      contentType: MERGE_PATCH,
+      body: '{"metadata":{"annotations":{"count":"{n}"}}}',
+      clients: 64,
+      count: 6000,
+    },
+    target: 800,
+  },
+  {
+    what: 'PATCH (strategic) of a pod, 64 clients',
+    order: {
+      method: 'PATCH',
+      path: `${PATH}/p{i}`,
+      contentType: 'application/strategic-merge-patch+json',
+      body: '{"spec":{"containers":[{"name":"web","image":"registry.example.com/shop/web:{n}"}]}}',
+      clients: 64,
+      count: 6000,
+    },
+    target: 800,
+  },
+];
+
+/** Rates of the API over TLS and HTTP/2, the server on one core, its load from another. */
+export async function benchApi(root: string): Promise<Section> {
+  const dir = await mkdtemp(join(root, 'api-'));
+  const server = await ServerUnderTest.start(join(dir, 'data'));
+  try {
+    await ensureServiceAccount(server);
+    const pod = JSON.stringify(ordinaryPod('p{n}'));
+    const create = { method: 'POST', path: PATH, contentType: 'application/json', body: pod };
+    await server.load({
+      ...create,
+      do: 'requests',
+      sessions: 4,
+      clients: 16,
+      count: PODS,
+      keys: PODS,
+      warmUp: 0,
+    });
+    await server.longestStallMs();
+    const rows: Row[] = [];
+    for (const { what, order, target } of CASES) rows.push(await measure(server, what, order, target));
+    const stallMs = await server.longestStallMs();
+    rows.push({
+      what: 'longest stall of the event loop during all of this',
+      value: ms(stallMs),
+      target: 'at most 50 ms',
+      met: stallMs <= 50,
+    });
+    return { title: 'API, 1 core, TLS, HTTP/2, 64 requests at once', rows };
+  } finally {
+    await server.stop();
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+async function measure(
+  server: ServerUnderTest,
+  what: string,
+  order: Case['order'],
+  target: number | undefined,
+): Promise<Row> {
+  const before = await cpuSeconds(server.pid);
+  const report = await server.load({ ...order, do: 'requests', sessions: 4, keys: PODS });
+  const used = (await cpuSeconds(server.pid)) - before;
+  const cpuMicros = (used / (order.count * 1.1)) * 1e6;
+  return {
+    what,
+    value: describe(report, cpuMicros),
+    ...(target ? { target: `at least ${rate(target)}`, met: report.perSecond >= target } : {}),
+  };
+}
+
+function describe({ perSecond, p50Ms, p99Ms }: Report, cpuMicros: number): string {
+  return `${rate(perSecond)}, p50 ${ms(p50Ms)}, p99 ${ms(p99Ms)}, CPU ${micros(cpuMicros)}`;
+}
+
+/** Pods of a namespace wait for its service account, which a controller makes; here nobody waits. */
+async function ensureServiceAccount({ client }: ServerUnderTest): Promise<void> {
+  const metadata = { name: 'default', namespace: 'default' };
+  try {
+    await client.create(SERVICEACCOUNTS, { apiVersion: 'v1', kind: 'ServiceAccount', metadata });
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error;
+  }
+}

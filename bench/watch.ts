@@ -1,0 +1,67 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CONFIGMAPS } from '../src/api/gen/resources.ts';
+import { systemClock } from '../src/base/clock.ts';
+import { cpuSeconds } from './measure.ts';
+import { ServerUnderTest } from './server-under-test.ts';
+import { megabytes, micros, type Section } from './table.ts';
+
+const WATCHERS = 1000;
+const EVENTS = 600;
+const EVENTS_PER_SECOND = 100;
+const TARGET_MICROS = 6;
+const REF = { name: 'watched', namespace: 'default' };
+
+/** What an event costs for each of many watchers: CPU of the server with them, less that without. */
+export async function benchWatch(root: string): Promise<Section> {
+  const dir = await mkdtemp(join(root, 'watch-'));
+  const server = await ServerUnderTest.start(join(dir, 'data'));
+  try {
+    const value = 'x'.repeat(700);
+    const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: REF, data: { value } };
+    const { metadata } = await server.client.create(CONFIGMAPS, object);
+    const alone = await costOfEvents(server);
+    const after =
+      (await server.client.get(CONFIGMAPS, REF)).metadata?.resourceVersion ?? metadata?.resourceVersion;
+    const path = `/api/v1/namespaces/default/configmaps?watch=1&resourceVersion=${after}`;
+    let watched = 0;
+    let measured: Promise<void> | undefined;
+    const report = await server.load(
+      { do: 'watch', sessions: 20, path, watchers: WATCHERS, events: EVENTS },
+      (line) => {
+        if (line === 'watching') measured = costOfEvents(server).then((cost) => void (watched = cost));
+      },
+    );
+    await measured;
+    const each = ((watched - alone) / (EVENTS * WATCHERS)) * 1e6;
+    return {
+      title: `Watch: ${WATCHERS} watchers, ${EVENTS_PER_SECOND} events a second of 1 KB`,
+      rows: [
+        {
+          what: 'CPU of the server for an event and watcher',
+          value: micros(each),
+          target: `under ${TARGET_MICROS} µs`,
+          met: each < TARGET_MICROS,
+        },
+        { what: 'delivered, without loss', value: `${WATCHERS * EVENTS} events, ${megabytes(report.bytes)}` },
+      ],
+    };
+  } finally {
+    await server.stop();
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+/** Makes the events at their pace and returns the CPU seconds that the server needed for it. */
+async function costOfEvents({ client, pid }: ServerUnderTest): Promise<number> {
+  const before = await cpuSeconds(pid);
+  const startedMs = systemClock.monotonicMs();
+  for (let i = 0; i < EVENTS; i++) {
+    await client.patch(CONFIGMAPS, REF, { data: { count: String(i) } }, { type: 'merge' });
+    const ahead = startedMs + ((i + 1) * 1000) / EVENTS_PER_SECOND - systemClock.monotonicMs();
+    if (ahead > 0) await new Promise((resolve) => setTimeout(resolve, ahead));
+  }
+  // What is still on its way to the watchers counts too.
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  return (await cpuSeconds(pid)) - before;
+}
