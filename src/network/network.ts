@@ -141,8 +141,9 @@ class PodNetwork {
     const podCidrs = own ? podCidrsOf(own) : [];
     if (!own || podCidrs.length === 0) {
       // Routes that stand stay: a Node that is being registered again keeps its pods.
-      this.#problem = own ? 'the node has no pod range yet' : `there is no Node named ${nodeName} yet`;
-      log.info({ nodeName }, this.#problem);
+      const problem = own ? 'the node has no pod range yet' : `there is no Node named ${nodeName} yet`;
+      if (this.#problem !== problem) log.info({ nodeName }, problem);
+      this.#problem = problem;
       return;
     }
     const families = ([4, 6] as const).filter((family) =>
