@@ -19,7 +19,8 @@ export function validateMetaOnCreate(definition: ResourceDefinition, object: Kub
   const checkName = (name: string, prefix: boolean) =>
     strategy?.validateName ? strategy.validateName(name, prefix) : dnsSubdomainName(name, prefix);
   if (meta.generateName) {
-    checkFormat(errors, 'metadata.generateName', meta.generateName, checkName(meta.generateName, true));
+    const problems = checkName(maskTrailingDash(meta.generateName), true);
+    checkFormat(errors, 'metadata.generateName', meta.generateName, problems);
   }
   if (!meta.name) {
     errors.push(required('metadata.name', 'name or generateName is required'));
