@@ -4,6 +4,7 @@ import { ensureKubernetesService, writeKubernetesEndpoints } from './bootstrap/k
 import { ensureNamespaces } from './bootstrap/namespaces.ts';
 import { ServerLeases } from './bootstrap/server-leases.ts';
 import type { ControlPlane } from './control-plane.ts';
+import { ensureSystemPriorityClasses } from './resources/scheduling/system-classes.ts';
 import { compactor, every, expirer } from './maintenance.ts';
 
 const ENDPOINTS_EVERY_MS = 10_000;
@@ -31,6 +32,7 @@ export class Background {
     const { store, options, pendingSteps } = this.#controlPlane;
     await ensureNamespaces(store);
     await ensureDefaultRoles(store);
+    await ensureSystemPriorityClasses(store);
     await this.#controlPlane.network.repair(store, options.clock.now());
     const cidrs = options.serviceClusterIpRanges ?? ['10.96.0.0/12'];
     await ensureKubernetesService({
@@ -39,6 +41,7 @@ export class Background {
       port: this.#port,
     });
     await this.#publish();
+    await this.#controlPlane.roleAggregation.settled();
     pendingSteps.delete('bootstrap');
   }
 
@@ -61,6 +64,7 @@ export class Background {
     this.#controlPlane.stopping = true;
     this.#stop.abort();
     await Promise.all(this.#loops);
+    await this.#controlPlane.roleAggregation.stop();
     try {
       await this.#leases.remove(this.#address);
       const others = await this.#leases.living();

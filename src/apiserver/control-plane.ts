@@ -1,9 +1,12 @@
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { AdmissionChain } from './admission-chain.ts';
+import { admissionPlugins } from './admission/plugins.ts';
 import type { ApiHandlerOptions } from './api-handler.ts';
 import type { ApiServerOptions } from './api-server-options.ts';
 import { impersonate } from './authn/impersonation.ts';
+import { OpenidHandler } from './authn/openid-handler.ts';
+import { RoleAggregation } from './authz/role-aggregation.ts';
 import { OBJECT_CODEC } from './codec/object-codec.ts';
 import { genericDefinitions } from './definitions.ts';
 import { DiscoveryHandler } from './discovery/discovery-handler.ts';
@@ -48,6 +51,7 @@ export class ControlPlane {
   readonly env: RegistryEnv;
   readonly hub: WatchHub;
   readonly policy: Policy;
+  readonly roleAggregation: RoleAggregation;
   readonly network: ServiceNetwork;
   readonly metrics = new ServerMetrics();
   readonly #inFlight = new InFlight();
@@ -73,9 +77,10 @@ export class ControlPlane {
     const parsed = new ParsedObjects(options.parsedCacheBytes ?? PARSED_BYTES, OBJECT_CODEC.parse);
     this.table = new ResourceTable(this.cache, parsed);
     this.store = new ServerObjectStore(this.table, () => this.env);
+    const feed = new CacheFeed(this.cache, parsed);
     this.policy = createPolicy({
       reader: this.store,
-      feed: new CacheFeed(this.cache, parsed),
+      feed,
       clientCa: options.clientCa,
       requestHeader: options.requestHeader,
       serviceAccounts: options.serviceAccounts,
@@ -88,8 +93,15 @@ export class ControlPlane {
     }
     for (const definition of genericDefinitions(this.table)) this.table.add(definition);
     this.hub = new WatchHub({ cache: this.cache, clock, log });
-    const admission = new AdmissionChain([]);
+    const admission = new AdmissionChain(
+      admissionPlugins({
+        authorizer: this.policy.authorizer,
+        clock,
+        random: (limit) => random.below(limit),
+      }),
+    );
     this.env = { storage, cache: this.cache, parsed, clock, log, random, admission, store: this.store };
+    this.roleAggregation = new RoleAggregation({ store: this.store, feed, clock, log });
     this.metrics.observeSources({
       watchers: () => this.hub.counts(),
       objects: () =>
@@ -113,6 +125,11 @@ export class ControlPlane {
         new HealthHandler(this.#healthChecks()),
         new VersionHandler(versionInfo(this.options.build ?? { version: '0.0.0', commit: '', date: '' })),
         new MetricsHandler(this.metrics),
+        new OpenidHandler({
+          issuer: this.policy.issuer,
+          keys: this.policy.tokenKeys,
+          serverAddress: this.options.serverAddress,
+        }),
         new OpenApiHandler({ table: this.table, gzipThresholdBytes: limits.gzipThresholdBytes }),
         new DiscoveryHandler({
           table: this.table,

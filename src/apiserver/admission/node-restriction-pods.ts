@@ -2,6 +2,7 @@ import { NODES, PODS } from '../../api/gen/resources.ts';
 import type { TokenRequest } from '../../api/gen/types/authentication-v1.ts';
 import type { Pod, PodSpec } from '../../api/gen/types/core-v1.ts';
 import type { AdmissionAttributes } from '../admission-plugin.ts';
+import type { Authorizer } from '../authorization.ts';
 import type { ObjectStore } from '../object-store.ts';
 import { sameJson } from '../resources/validation/checks.ts';
 import { notFound } from '../status-errors.ts';
@@ -144,6 +145,7 @@ export async function restrictToken(
   node: string,
   attributes: AdmissionAttributes,
   store: ObjectStore,
+  authorizer: Authorizer,
 ): Promise<void> {
   if (attributes.operation !== 'CREATE' || attributes.subresource !== 'token') return;
   const request = objectOf<TokenRequest>(attributes);
@@ -164,4 +166,40 @@ export async function restrictToken(
   if (pod.spec?.nodeName !== node) {
     throw refuse(attributes, 'node requested token bound to a pod scheduled on a different node');
   }
+  await checkAudience(attributes, request.spec?.audiences ?? [], pod, authorizer);
+}
+
+/** An audience must be one that a volume of the pod asks for, or that the node may ask for by a rule. */
+async function checkAudience(
+  attributes: AdmissionAttributes,
+  audiences: readonly string[],
+  pod: Pod,
+  authorizer: Authorizer,
+): Promise<void> {
+  if (audiences.length > 1) throw refuse(attributes, 'node may only request 0 or 1 audiences');
+  const audience = audiences[0] ?? '';
+  const mounted = (pod.spec?.volumes ?? []).some((volume) =>
+    volume.projected?.sources?.some(
+      ({ serviceAccountToken: token }) => token !== undefined && (token.audience ?? '') === audience,
+    ),
+  );
+  if (mounted) return;
+  const { user } = attributes.context;
+  const answer = await authorizer.authorize({
+    user,
+    verb: 'request-serviceaccounts-token-audience',
+    isResourceRequest: true,
+    group: '',
+    version: 'v1',
+    resource: audience,
+    subresource: '',
+    namespace: attributes.namespace,
+    name: attributes.name,
+    path: '',
+  });
+  if (answer.decision === 'allow') return;
+  throw refuse(
+    attributes,
+    `audience ${JSON.stringify(audience)} not found in pod spec volume, ${user.name} is not authorized to request tokens for this audience`,
+  );
 }

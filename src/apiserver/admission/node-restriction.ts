@@ -14,6 +14,7 @@ import type { ResourceSlice } from '../../api/gen/types/resource-v1.ts';
 import { messageOf } from '../../base/errors.ts';
 import { parseCertificateRequest } from '../../pki/parse.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from '../admission-plugin.ts';
+import type { Authorizer } from '../authorization.ts';
 import { nodeIdentity } from '../authz/node-identity.ts';
 import type { ObjectStore } from '../object-store.ts';
 import { sameJson } from '../resources/validation/checks.ts';
@@ -43,27 +44,34 @@ const KUBELET_DOMAINS = ['kubelet.kubernetes.io', 'node.kubernetes.io'];
  * A kubelet writes its own node, lease and pods, and nothing that would draw other pods' secrets to it.
  * Mirrors plugin/pkg/admission/noderestriction/admission.go.
  */
-export const nodeRestriction: AdmissionPlugin = {
-  name: 'NodeRestriction',
-  handles: ({ operation, context }) => operation !== 'CONNECT' && nodeIdentity(context.user) !== undefined,
-  async admit(attributes, store) {
-    const node = nodeIdentity(attributes.context.user) ?? '';
-    if (node === '') {
-      const who = JSON.stringify(attributes.context.user.name);
-      throw refuse(attributes, `could not determine node from user ${who}`);
-    }
-    await restrict(node, attributes, store);
-  },
-};
+export function nodeRestriction(authorizer: Authorizer): AdmissionPlugin {
+  return {
+    name: 'NodeRestriction',
+    handles: ({ operation, context }) => operation !== 'CONNECT' && nodeIdentity(context.user) !== undefined,
+    async admit(attributes, store) {
+      const node = nodeIdentity(attributes.context.user) ?? '';
+      if (node === '') {
+        const who = JSON.stringify(attributes.context.user.name);
+        throw refuse(attributes, `could not determine node from user ${who}`);
+      }
+      await restrict(node, attributes, store, authorizer);
+    },
+  };
+}
 
-async function restrict(node: string, attributes: AdmissionAttributes, store: ObjectStore): Promise<void> {
+async function restrict(
+  node: string,
+  attributes: AdmissionAttributes,
+  store: ObjectStore,
+  authorizer: Authorizer,
+): Promise<void> {
   const { group, resource } = attributes.resource;
   const is = (info: { group: string; resource: string }) =>
     info.group === group && info.resource === resource;
   if (is(PODS)) await restrictPod(node, attributes, store);
   else if (is(NODES)) restrictNode(node, attributes);
   else if (is(PERSISTENTVOLUMECLAIMS)) restrictClaim(node, attributes);
-  else if (is(SERVICEACCOUNTS)) await restrictToken(node, attributes, store);
+  else if (is(SERVICEACCOUNTS)) await restrictToken(node, attributes, store, authorizer);
   else if (is(LEASES)) restrictLease(node, attributes);
   else if (is(CSINODES))
     checkOwnName(node, attributes, 'can only access CSINode with the same name as the requesting node');

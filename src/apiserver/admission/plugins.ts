@@ -25,7 +25,7 @@ export function admissionPlugins(options: AdmissionOptions): AdmissionPlugin[] {
   return [
     namespaceLifecycle,
     serviceAccountPlugin(options),
-    nodeRestriction,
+    nodeRestriction(options.authorizer),
     taintNodesByCondition,
     priority,
     defaultTolerationSeconds,

@@ -66,14 +66,29 @@ export class NodePorts {
     });
   }
 
-  /** Writes down exactly these ports: after a crash between an allocation and its service. */
-  async reset(store: ObjectStore, ports: readonly number[]): Promise<void> {
+  /**
+   * Writes down the ports that services hold, and forgets those that no service holds and that were orphans
+   * the last time already: one may belong to a service that is just being written. Resolves with the orphans.
+   */
+  async reconcile(
+    store: ObjectStore,
+    held: readonly number[],
+    orphansBefore: ReadonlySet<number>,
+  ): Promise<Set<number>> {
+    let orphans = new Set<number>();
+    const kept = new Set(held);
     await this.#change(store, (bits) => {
-      bits.fill(0);
-      for (const port of ports) {
+      orphans = new Set();
+      for (const port of held) {
         if (port >= this.#from && port <= this.#to) setBit(bits, port - this.#from, true);
       }
+      for (let port = this.#from; port <= this.#to; port += 1) {
+        if (!isSet(bits, port - this.#from) || kept.has(port)) continue;
+        if (orphansBefore.has(port)) setBit(bits, port - this.#from, false);
+        else orphans.add(port);
+      }
     });
+    return orphans;
   }
 
   #free(bits: Buffer): number {

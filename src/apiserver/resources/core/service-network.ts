@@ -29,6 +29,7 @@ export class ServiceNetwork {
   readonly #ranges: readonly string[];
   readonly #ips: readonly ClusterIps[];
   readonly #ports: NodePorts;
+  #orphanPorts: ReadonlySet<number> = new Set();
 
   constructor(environment: Pick<ResourceEnvironment, 'serviceClusterIpRanges' | 'serviceNodePortRange'>) {
     this.#ranges = environment.serviceClusterIpRanges;
@@ -221,15 +222,14 @@ export class ServiceNetwork {
         if (!(error instanceof AddressError)) throw error;
       });
     }
-    await this.#ports.reset(
-      store,
-      services.flatMap((service) => heldNodePorts(service)),
-    );
+    const held = services.flatMap((service) => heldNodePorts(service));
+    this.#orphanPorts = await this.#ports.reconcile(store, held, this.#orphanPorts);
   }
 
   /** The ServiceCIDR `kubernetes` tells others the range. */
   async #publishRange(store: ObjectStore, now: number): Promise<void> {
-    if (await store.getFresh(SERVICECIDRS, 'kubernetes')) return;
+    const existing = await store.getFresh(SERVICECIDRS, 'kubernetes');
+    if (existing?.status?.conditions?.some((one) => one.type === 'Ready')) return;
     const condition = {
       type: 'Ready',
       status: 'True',

@@ -25,10 +25,11 @@ export function tokenRequest(environment: ResourceEnvironment): ActionSubresourc
       const { tokens } = environment;
       if (!tokens) throw methodNotAllowed();
       const account = await parent();
-      const request = defaulted((body ?? {}) as TokenRequest, environment);
-      checkIdentity(request, namespace, name);
-      validate(request, name);
-      const admitted = (await admit(request)) as Request;
+      // Admission sees what was asked for: a node may only ask for what its pods mount.
+      const asked = (await admit(body ?? {})) as TokenRequest;
+      const admitted = defaulted(asked, environment);
+      checkIdentity(admitted, namespace, name);
+      validate(admitted, name);
       const { spec } = admitted;
       const binding = await bindingOf(admitted, namespace, name, store);
       const expirationSeconds = spec.expirationSeconds ?? DEFAULT_SECONDS;
