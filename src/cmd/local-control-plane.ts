@@ -21,6 +21,7 @@ import {
 } from '../pki/cluster-pki.ts';
 import { nodeIdentity, SUPER_ADMIN } from '../pki/identities.ts';
 import { renderKubeconfig } from '../pki/kubeconfig.ts';
+import { runScheduler } from '../scheduler/scheduler.ts';
 import { EmbeddedStorage } from '../storage/embedded/embedded-storage.ts';
 
 export interface LocalControlPlaneOptions {
@@ -108,6 +109,12 @@ function components(
         },
         signal,
       ).finally(() => client.close());
+    },
+    async (signal) => {
+      const client = connect(nodeIdentity(NODE, 'scheduler'));
+      await runScheduler({ ...common, client, log: log.child({ component: 'scheduler' }) }, signal).finally(
+        () => client.close(),
+      );
     },
   ];
 }

@@ -45,6 +45,11 @@ const COMMANDS: Record<string, Entry> = {
     group: 'Components of a server:',
     load: async () => (await import('./controller-manager.ts')).controllerManagerCommand(),
   },
+  scheduler: {
+    summary: 'gives pods their nodes',
+    group: 'Components of a server:',
+    load: async () => (await import('./scheduler.ts')).schedulerCommand(),
+  },
   kubelet: {
     summary: 'runs the pods of a node',
     group: 'Components of a server:',

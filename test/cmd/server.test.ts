@@ -7,11 +7,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
-import { CONFIGMAPS, NAMESPACES } from '../../src/api/gen/resources.ts';
+import { CONFIGMAPS, DEPLOYMENTS, NAMESPACES, PODS } from '../../src/api/gen/resources.ts';
 import type { ConfigMap } from '../../src/api/gen/types/core-v1.ts';
 import { loadKubeconfig } from '../../src/client/kubeconfig.ts';
 import { isConflict, isNotFound } from '../../src/client/errors.ts';
 import { temporaryDirectory } from '../helpers/temporary-directory.ts';
+import { waitFor } from '../helpers/wait-for.ts';
 import { ServerProcess } from './server-process.ts';
 
 const run = promisify(execFile);
@@ -161,6 +162,34 @@ test('wrong flags end with 2, a data directory that cannot be made with 1', asyn
   const bad = await ended(['server', '--data-dir', join(file, 'sub'), '--port', '0']);
   t.is(bad.code, 1);
   t.regex(bad.stderr, /\[E_STORAGE_OPEN\]/);
+});
+
+test('controllers make the pods of a Deployment, and the scheduler says why they wait', async (t) => {
+  const server = await start(t, await temporaryDirectory(t));
+  const client = server.client();
+  const labels = { app: 'web' };
+  await client.create(DEPLOYMENTS, {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'web', namespace: 'default' },
+    spec: {
+      replicas: 2,
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec: { containers: [{ name: 'web', image: 'web:1' }] } },
+    },
+  });
+  const pods = await waitFor('two pods are told that there are no nodes', async () => {
+    const { items } = await client.list(PODS, { namespace: 'default', labelSelector: 'app=web' });
+    const told = items.filter((pod) => pod.status?.conditions?.some(({ type }) => type === 'PodScheduled'));
+    return told.length === 2 ? told : undefined;
+  });
+  for (const pod of pods) {
+    const condition = pod.status?.conditions?.find(({ type }) => type === 'PodScheduled');
+    t.like(condition, { status: 'False', reason: 'Unschedulable' });
+    t.is(pod.spec?.serviceAccountName, 'default');
+  }
+  client.close();
+  t.deepEqual(await server.stop(), [0, null]);
 });
 
 test('conflicts and missing objects come back as the API says them', async (t) => {
