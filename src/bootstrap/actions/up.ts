@@ -15,6 +15,7 @@ import { prepareServer } from '../phases/prepare-server.ts';
 import { importSandboxImage } from '../phases/sandbox-image.ts';
 import { validateServers, validateTogether } from '../phases/validate-servers.ts';
 import { waitApiserver } from '../phases/wait-apiserver.ts';
+import { waitComponents } from '../phases/wait-components.ts';
 import { waitNodes } from '../phases/wait-nodes.ts';
 import { writeKubeconfig } from '../phases/write-kubeconfig.ts';
 import { runPhases } from '../run-phases.ts';
@@ -66,7 +67,19 @@ const phases = (open: UpOptions['open']): Phase[] => [
   componentPhase({ id: 'kubelet', title: 'Start the kubelets', nodes: allNodes, component: kubelet }),
   componentPhase({ id: 'proxy', title: 'Start the service proxy', nodes: allNodes, component: proxy }),
   componentPhase({ id: 'dns', title: 'Start the cluster DNS', nodes: allNodes, component: dns }),
+  waitComponents({
+    id: 'wait-control-plane',
+    title: 'Wait for controllers and scheduler',
+    nodes: controlPlanes,
+    names: ['controller-manager', 'scheduler'],
+  }),
   waitNodes,
+  waitComponents({
+    id: 'wait-components',
+    title: 'Wait for the nodes’ components',
+    nodes: allNodes,
+    names: ['kubelet', 'network', 'proxy', 'dns'],
+  }),
   revokeBootstrapTokens,
   writeKubeconfig,
 ];

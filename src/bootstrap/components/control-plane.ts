@@ -2,6 +2,7 @@ import type { Node } from '../cluster.ts';
 import { ownComponent, type Component } from './component.ts';
 import {
   caFile,
+  clientCaFile,
   kubeconfigFile,
   KUBERNETES_DIRECTORY,
   pairFiles,
@@ -20,7 +21,7 @@ export function apiserver(node: Node): Component {
     `--secure-port=${api.port}`,
     `--advertise-address=${node.address}`,
     `--data-dir=${STORE_DIRECTORY}`,
-    `--client-ca-file=${pki('ca.crt')}`,
+    `--client-ca-file=${pki('client-ca.crt')}`,
     `--tls-cert-file=${pki('apiserver.crt')}`,
     `--tls-private-key-file=${pki('apiserver.key')}`,
     `--service-account-key-file=${pki('sa.pub')}`,
@@ -37,6 +38,7 @@ export function apiserver(node: Node): Component {
   ];
   const files = [
     caFile(cluster),
+    clientCaFile(cluster),
     publicPem(cluster, 'pki/front-proxy-ca.crt', 'front-proxy-ca.crt'),
     publicPem(cluster, 'pki/sa.pub', 'sa.pub'),
     secretPem(cluster, 'pki/sa.key', 'sa.key'),

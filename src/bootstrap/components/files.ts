@@ -43,6 +43,16 @@ export const pairFiles = (node: Node, name: string): FileSpec[] => [
   secretPem(node.cluster, `${nodeIdentity(node.name, name)}.key`, `${name}.key`),
 ];
 
+/**
+ * The roots and intermediates that sign clients. Node tells a server the client's own certificate and not the chain
+ * it was verified by, so the API server must know the kubelets' intermediate to see whose it is.
+ */
+export const clientCaFile = (cluster: Cluster): FileSpec => ({
+  path: `${PKI_DIRECTORY}/client-ca.crt`,
+  content: pem(cluster, 'pki/ca.crt') + pem(cluster, 'pki/signer.crt'),
+  mode: 0o644,
+});
+
 export const caFile = (cluster: Cluster): FileSpec => publicPem(cluster, 'pki/ca.crt', 'ca.crt');
 
 /** /etc/kubernetes/<name>.conf for a component of this node. */

@@ -1,0 +1,63 @@
+import { once } from 'node:events';
+import { messageOf, SlipwayError } from '../../base/errors.ts';
+import type { Host } from '../../provision/host.ts';
+import { unitJournal } from '../../provision/units.ts';
+import type { Cluster, Node } from '../cluster.ts';
+import type { NodePhase } from '../phase.ts';
+
+const HEALTHY_MS = 30_000;
+
+/** Where each component answers /healthz, on its server's loopback. */
+export const HEALTH_PORTS = {
+  'controller-manager': 10257,
+  scheduler: 10259,
+  kubelet: 10248,
+  proxy: 10256,
+  network: 10260,
+  dns: 9153,
+} as const;
+
+/** Waits until these components of a server say that they are healthy: a unit that starts may still fail. */
+export const waitComponents = (options: {
+  id: string;
+  title: string;
+  nodes: (cluster: Cluster) => readonly Node[];
+  names: ReadonlyArray<keyof typeof HEALTH_PORTS>;
+}): NodePhase => ({
+  id: options.id,
+  title: options.title,
+  kind: 'wait',
+  nodes: options.nodes,
+  run: async (node, cluster) => {
+    await Promise.all(options.names.map((name) => healthy(node, cluster, name)));
+  },
+});
+
+async function healthy(node: Node, cluster: Cluster, name: keyof typeof HEALTH_PORTS): Promise<void> {
+  const deadlineMs = cluster.clock.monotonicMs() + HEALTHY_MS;
+  for (;;) {
+    const answer = await ask(node.host, HEALTH_PORTS[name]).catch((error: unknown) => messageOf(error));
+    if (/^HTTP\/1\.\d 200/.test(answer)) return;
+    if (cluster.clock.monotonicMs() > deadlineMs) {
+      const unit = `slipway-${name}`;
+      const journal = await unitJournal(node.host, `${unit}.service`);
+      const said = answer.split('\r\n\r\n').at(-1)?.trim() || answer.trim() || 'no answer';
+      const message = `${node.name}: ${unit} is not healthy after ${HEALTHY_MS / 1000} s: ${said}; its journal ends with:\n${journal}`;
+      throw new SlipwayError('E_NOT_READY', message, {
+        hint: `look at "journalctl -u ${unit}" on ${node.name}, then run the same command again`,
+      });
+    }
+    await cluster.clock.sleep(200, cluster.signal);
+  }
+}
+
+/** The answer to GET /healthz, headers and all. The server closes the connection when it has answered. */
+async function ask(host: Host, port: number): Promise<string> {
+  const channel = await host.forward('127.0.0.1', port);
+  let text = '';
+  channel.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+  channel.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n');
+  await once(channel, 'end');
+  channel.destroy();
+  return text;
+}
