@@ -2,6 +2,7 @@ import http2 from 'node:http2';
 import https from 'node:https';
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import type { IncomingMessage } from 'node:http';
+import { PassThrough } from 'node:stream';
 import type { Readable } from 'node:stream';
 import type { Identity } from '../../src/pki/issue.ts';
 import type { TestControlPlane } from './control-plane.ts';
@@ -134,13 +135,20 @@ export class RawApi {
       { endStream: body === undefined },
     );
     if (body !== undefined) stream.end(body);
+    // Read from the first moment on: a stream that ends before anyone listens counts as broken.
+    const through = new PassThrough();
+    stream.pipe(through);
+    stream.on('close', () => {
+      if (!stream.readableEnded)
+        through.destroy(new Error(`the stream was reset with code ${stream.rstCode}`));
+    });
     return new Promise<Awaited<ReturnType<RawApi['open']>>>((resolve, reject) => {
       stream.on('error', reject);
       stream.on('response', (head) =>
         resolve({
           status: Number(head[':status']),
           headers: head,
-          stream,
+          stream: through,
           close: () => stream.close(http2.constants.NGHTTP2_CANCEL),
         }),
       );

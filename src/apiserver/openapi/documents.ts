@@ -77,13 +77,14 @@ function sorted(record: Record<string, object>): Record<string, object> {
   return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** The name of a kind's schema in both documents; undefined for options objects, which have none. */
-function schemaName(kind: Operation['kind']): string | undefined {
+/** The name of the schema of what an operation answers; streams to elsewhere answer text. */
+function schemaName({ action, kind }: Operation): string | undefined {
+  if (action === 'connect') return undefined;
   return schemaForKind(kind.group, kind.version, kind.kind)?.openApiName;
 }
 
 function operationV3(operation: Operation): object {
-  const name = schemaName(operation.kind);
+  const name = schemaName(operation);
   const schema = name ? { $ref: `#/components/schemas/${name}` } : { type: 'string' };
   const content = Object.fromEntries((name ? JSON_TYPES : ['*/*']).map((type) => [type, { schema }]));
   const isPatch = operation.method === 'patch';
@@ -111,7 +112,7 @@ function operationV3(operation: Operation): object {
 }
 
 function operationV2(operation: Operation): object {
-  const name = schemaName(operation.kind);
+  const name = schemaName(operation);
   const schema = name ? { $ref: `#/definitions/${name}` } : { type: 'string' };
   const isPatch = operation.method === 'patch';
   const parameters: object[] = operation.parameters.map((parameter) => ({
