@@ -23,11 +23,13 @@ export function isOn(attributes: AdmissionAttributes, resource: ResourceInfo, su
   );
 }
 
-/** The object under review as the kind that `isOn` has established. */
+/** The object under review as the kind that `isOn` has established; the caller knows it. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters
 export function objectOf<T extends KubeObject>(attributes: AdmissionAttributes): T {
   return attributes.object as T;
 }
 
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters
 export function oldObjectOf<T extends KubeObject>(attributes: AdmissionAttributes): T {
   return attributes.oldObject as T;
 }

@@ -39,7 +39,7 @@ export function serviceAccountPlugin(options: ServiceAccountPluginOptions): Admi
       spec.serviceAccount = spec.serviceAccountName;
       const account = await findAccount(attributes, store, spec.serviceAccountName, options.clock);
       if (spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true) {
-        mountToken(spec, options.random);
+        mountToken(spec, (limit) => options.random(limit));
       }
       if (!spec.imagePullSecrets?.length && account.imagePullSecrets?.length) {
         spec.imagePullSecrets = account.imagePullSecrets.map(({ name }) =>

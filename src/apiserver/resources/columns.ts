@@ -20,7 +20,7 @@ export function column<T extends KubeObject>(
   name: string,
   type: TableColumn<T>['type'],
   cell: (object: T, now: number) => string | number | boolean | null,
-  wide: 'wide' | undefined = undefined,
+  wide?: 'wide',
 ): TableColumn<T> {
   return wide ? { name, type, cell, priority: 1 } : { name, type, cell };
 }

@@ -133,11 +133,16 @@ function certificateProblem(base64: string): string | undefined {
     return `only CERTIFICATE PEM blocks are allowed, found ${JSON.stringify(strange)}`;
   if (labels.length === 0) return 'must contain at least one CERTIFICATE PEM block';
   try {
-    for (const block of pemBlocks(pem, 'CERTIFICATE')) new X509Certificate(block).serialNumber.toString();
+    for (const block of pemBlocks(pem, 'CERTIFICATE')) parseBlock(block);
     return undefined;
   } catch (error) {
     return messageOf(error);
   }
+}
+
+/** Throws on what is no certificate. */
+function parseBlock(der: Buffer): X509Certificate {
+  return new X509Certificate(der);
 }
 
 /** Who may change what: approvers decide, signers issue, nobody takes a decision back. */

@@ -48,11 +48,11 @@ function validate({ spec }: PersistentVolume): FieldError[] {
   if (policy && !['Delete', 'Recycle', 'Retain'].includes(policy)) {
     errors.push(notSupported('spec.persistentVolumeReclaimPolicy', policy, ['Delete', 'Recycle', 'Retain']));
   }
-  const required_ = spec.nodeAffinity?.required;
-  if (spec.nodeAffinity && !required_) {
+  const terms = spec.nodeAffinity?.required;
+  if (spec.nodeAffinity && !terms) {
     errors.push(required('spec.nodeAffinity.required', 'must specify required node constraints'));
-  } else if (required_) {
-    validateNodeSelector(errors, 'spec.nodeAffinity.required', required_);
+  } else if (terms) {
+    validateNodeSelector(errors, 'spec.nodeAffinity.required', terms);
   }
   validateSource(errors, spec);
   if (spec.storageClassName) {

@@ -4,11 +4,11 @@ import { PODDISRUPTIONBUDGETS, PODS } from '../../../api/gen/resources.ts';
 
 import { rfc3339 } from '../../../base/clock.ts';
 import { notSupported, required } from '../../field-error.ts';
+import type { StatusError } from '../../status-errors.ts';
 import type { ObjectDeleteOptions, ObjectStore } from '../../object-store.ts';
 import type { RequestContext } from '../../request-context.ts';
 import type { ActionSubresource } from '../../resource-definition.ts';
 import {
-  StatusError,
   badRequest,
   conflict,
   failure,
@@ -41,9 +41,9 @@ export function podBinding(name: 'binding'): ActionSubresource<Pod> {
     name,
     verbs: ['create'],
     kind: { group: '', version: 'v1', kind: 'Binding' },
-    async handle({ body, namespace, name: pod, context, store, admit }) {
-      const binding = (await admit(body ?? {})) as Binding;
-      await bindPod(binding, namespace, pod, context, store);
+    async handle(request) {
+      const binding = (await request.admit(request.body ?? {})) as Binding;
+      await bindPod(binding, request.namespace, request.name, request.context, request.store);
       return { object: SUCCESS, status: 201 };
     },
   };
@@ -127,8 +127,9 @@ export const podEviction: ActionSubresource<Pod> = {
   name: 'eviction',
   verbs: ['create'],
   kind: { group: 'policy', version: 'v1', kind: 'Eviction' },
-  async handle({ body, namespace, name, context, store, admit }) {
-    const eviction = (await admit(body ?? {})) as Eviction;
+  async handle(request) {
+    const { namespace, name, context, store } = request;
+    const eviction = (await request.admit(request.body ?? {})) as Eviction;
     if (eviction.metadata?.name && eviction.metadata.name !== name) {
       throw badRequest('name in URL does not match name in Eviction object');
     }
@@ -185,9 +186,8 @@ async function useBudget(
     takeDisruption(budget, podName, context);
     return;
   }
-  await store.update(PODDISRUPTIONBUDGETS, name, namespace, (current) =>
-    takeDisruption(current, podName, context),
-  );
+  const take = (current: PodDisruptionBudget) => takeDisruption(current, podName, context);
+  await store.update(PODDISRUPTIONBUDGETS, name, namespace, take);
 }
 
 /** The budget with one disruption less. Throws 429 where it has none left. */

@@ -71,7 +71,7 @@ function summarizeInit(pod: Pod, summary: PodSummary): boolean {
 
 function summarizeRunning(pod: Pod, summary: PodSummary, podReady: boolean): void {
   let running = false;
-  for (const container of [...(pod.status?.containerStatuses ?? [])].reverse()) {
+  for (const container of (pod.status?.containerStatuses ?? []).toReversed()) {
     addRestarts(container, summary);
     const { terminated, waiting, running: runs } = container.state ?? {};
     if (waiting?.reason) summary.reason = waiting.reason;

@@ -71,9 +71,9 @@ function withoutAllowedChanges(errors: Errors, spec: PodSpec, old: PodSpec): Pod
   return changed;
 }
 
-function putBack<K extends keyof PodSpec>(changed: PodSpec, old: PodSpec, field: K): void {
+function putBack(changed: PodSpec, old: PodSpec, field: keyof PodSpec): void {
   if (old[field] === undefined) delete changed[field];
-  else changed[field] = old[field];
+  else Object.assign(changed, { [field]: old[field] });
 }
 
 /** A pod that waits at a gate may still be narrowed: its node selector and required node affinity may gain terms. */

@@ -5,7 +5,7 @@ import { rfc3339 } from '../../../base/clock.ts';
 import type { TokenBinding } from '../../authn/token-issuer.ts';
 import { invalid } from '../../field-error.ts';
 import type { ObjectStore } from '../../object-store.ts';
-import type { ActionSubresource } from '../../resource-definition.ts';
+import type { ActionRequest, ActionSubresource } from '../../resource-definition.ts';
 import { badRequest, conflict, invalidObject, methodNotAllowed, notFound } from '../../status-errors.ts';
 import type { ResourceEnvironment } from '../environment.ts';
 import type { Errors } from '../validation/checks.ts';
@@ -21,39 +21,42 @@ export function tokenRequest(environment: ResourceEnvironment): ActionSubresourc
     name: 'token',
     verbs: ['create'],
     kind: { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' },
-    async handle({ namespace, name, body, context, store, parent, admit }) {
-      const { tokens } = environment;
-      if (!tokens) throw methodNotAllowed();
-      const account = await parent();
-      // Admission sees what was asked for: a node may only ask for what its pods mount.
-      const asked = (await admit(body ?? {})) as TokenRequest;
-      const admitted = defaulted(asked, environment);
-      checkIdentity(admitted, namespace, name);
-      validate(admitted, name);
-      const { spec } = admitted;
-      const binding = await bindingOf(admitted, namespace, name, store);
-      const expirationSeconds = spec.expirationSeconds ?? DEFAULT_SECONDS;
-      const issued = tokens.issue({
-        namespace,
-        serviceAccount: { name, uid: account.metadata?.uid ?? '' },
-        audiences: spec.audiences ?? [],
-        expirationSeconds,
-        binding,
-      });
-      const object = {
-        ...admitted,
-        apiVersion: 'authentication.k8s.io/v1',
-        kind: 'TokenRequest',
-        metadata: { name, namespace, creationTimestamp: rfc3339(context.clock.now()) },
-        status: {
-          // A trial gets no token that would work.
-          token: context.dryRun ? '' : issued.token,
-          expirationTimestamp: rfc3339(issued.expiresAt * 1000),
-        },
-      };
-      return { object, status: 201 };
+    handle: (request) => issueToken(environment, request),
+  };
+}
+
+async function issueToken(environment: ResourceEnvironment, request: ActionRequest<ServiceAccount>) {
+  const { namespace, name, context, store } = request;
+  const { tokens } = environment;
+  if (!tokens) throw methodNotAllowed();
+  const account = await request.parent();
+  // Admission sees what was asked for: a node may only ask for what its pods mount.
+  const asked = (await request.admit(request.body ?? {})) as TokenRequest;
+  const admitted = defaulted(asked, environment);
+  checkIdentity(admitted, namespace, name);
+  validate(admitted, name);
+  const { spec } = admitted;
+  const binding = await bindingOf(admitted, namespace, name, store);
+  const expirationSeconds = spec.expirationSeconds ?? DEFAULT_SECONDS;
+  const issued = tokens.issue({
+    namespace,
+    serviceAccount: { name, uid: account.metadata?.uid ?? '' },
+    audiences: spec.audiences ?? [],
+    expirationSeconds,
+    binding,
+  });
+  const object = {
+    ...admitted,
+    apiVersion: 'authentication.k8s.io/v1',
+    kind: 'TokenRequest',
+    metadata: { name, namespace, creationTimestamp: rfc3339(context.clock.now()) },
+    status: {
+      // A trial gets no token that would work.
+      token: context.dryRun ? '' : issued.token,
+      expirationTimestamp: rfc3339(issued.expiresAt * 1000),
     },
   };
+  return { object, status: 201 };
 }
 
 /** A request whose spec has been filled in. */

@@ -25,7 +25,7 @@ export function toCoreEvent(event: Event): CoreEvent {
     apiVersion: 'v1',
     kind: 'Event',
     involvedObject: regarding ?? {},
-  } as CoreEvent;
+  };
   if (note !== undefined) core.message = note;
   if (reportingController !== undefined) core.reportingComponent = reportingController;
   if (deprecatedSource !== undefined) core.source = deprecatedSource;

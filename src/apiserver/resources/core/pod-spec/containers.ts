@@ -19,6 +19,9 @@ import { validateContainerSecurity } from './security-context.ts';
 
 type Volumes = ReadonlyMap<string, Volume>;
 
+const MESSAGE_POLICIES = ['File', 'FallbackToLogsOnError'];
+const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'];
+
 /** Mirrors validateContainers of pkg/apis/core/validation/validation.go. */
 export function validateContainers(errors: Errors, path: string, spec: PodSpec, volumes: Volumes): void {
   const containers = spec.containers ?? [];
@@ -131,18 +134,12 @@ function validateCommon(
   if (!container.name) errors.push(required(child(path, 'name')));
   else checkFormat(errors, child(path, 'name'), container.name, dnsLabel(container.name));
   if (!container.image) errors.push(required(child(path, 'image')));
-  checkEnum(errors, child(path, 'terminationMessagePolicy'), container.terminationMessagePolicy, [
-    'File',
-    'FallbackToLogsOnError',
-  ]);
+  const messages = container.terminationMessagePolicy;
+  checkEnum(errors, child(path, 'terminationMessagePolicy'), messages, MESSAGE_POLICIES);
   validatePorts(errors, child(path, 'ports'), container);
   validateEnv(errors, path, container);
   validateMounts(errors, path, container, volumes);
-  checkEnum(errors, child(path, 'imagePullPolicy'), container.imagePullPolicy, [
-    'Always',
-    'IfNotPresent',
-    'Never',
-  ]);
+  checkEnum(errors, child(path, 'imagePullPolicy'), container.imagePullPolicy, PULL_POLICIES);
   validateResources(errors, child(path, 'resources'), container.resources, spec);
   validateResizePolicy(errors, child(path, 'resizePolicy'), container, spec);
   validateContainerSecurity(errors, child(path, 'securityContext'), container.securityContext, spec);

@@ -178,8 +178,8 @@ export function validateResourceSelector(
     errors.push(invalid(child(path, 'divisor'), resource, why));
   };
   const bytes = BYTE_DIVISORS.split(', ').includes(divisor);
-  if (/\.cpu$/.test(resource) && divisor !== '1' && divisor !== '1m') bad('1m and 1', 'cpu');
-  if (/\.memory$/.test(resource) && !bytes) bad(BYTE_DIVISORS, 'memory');
-  if (/\.ephemeral-storage$/.test(resource) && !bytes) bad(BYTE_DIVISORS, 'local ephemeral storage');
+  if (resource.endsWith('.cpu') && divisor !== '1' && divisor !== '1m') bad('1m and 1', 'cpu');
+  if (resource.endsWith('.memory') && !bytes) bad(BYTE_DIVISORS, 'memory');
+  if (resource.endsWith('.ephemeral-storage') && !bytes) bad(BYTE_DIVISORS, 'local ephemeral storage');
   if (/\.hugepages-/.test(resource) && !bytes) bad(BYTE_DIVISORS, 'hugepages');
 }
