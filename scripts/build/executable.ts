@@ -50,6 +50,8 @@ export async function makeExecutable(options: ExecutableOptions): Promise<void> 
   // As a process of its own: it writes warnings about Node's notes that nobody can act on, shown only if it fails.
   const postject = ['NODE_SEA_BLOB', blob, '--sentinel-fuse', SENTINEL];
   await run(node, [fileURLToPath(import.meta.resolve('postject/dist/cli.js')), binary, ...postject]);
+  // What cannot tell its version is not handed out.
+  await run(binary, ['version']);
   await rename(binary, output);
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
@@ -18,27 +18,43 @@ export interface BuiltFile {
 
 /**
  * Makes `outDir`/slipway, the one executable for every component and command, its .sha256, and pause.tar,
- * the sandbox image that it also carries. Intermediate files are in `outDir`/build.
+ * the sandbox image that it also carries. Each file appears whole or not at all, and two builds at once do
+ * not meet: each works in a folder of its own.
  */
 export async function buildRelease(outDir: string): Promise<BuiltFile[]> {
-  const work = join(outDir, 'build');
-  await mkdir(work, { recursive: true });
+  await mkdir(outDir, { recursive: true });
+  const work = await mkdtemp(join(outDir, 'build-'));
+  try {
+    const made = await buildIn(work);
+    const files = Object.entries(made).map(async ([name, path]) => {
+      await rename(path, join(outDir, name));
+      return { path: join(outDir, name), bytes: (await stat(join(outDir, name))).size };
+    });
+    return await Promise.all(files);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** Files by the name that they get, where they lie in the folder of work. */
+async function buildIn(work: string): Promise<Record<string, string>> {
   const release = releaseInfo();
-  const pauseTar = join(outDir, 'pause.tar');
+  const pauseTar = join(work, 'pause.tar');
   await writeFile(pauseTar, await pauseImage(release.version, process.arch === 'arm64' ? 'arm64' : 'amd64'));
   const releaseJson = join(work, RELEASE_INFO_ASSET);
   await writeFile(releaseJson, JSON.stringify(release));
   const { main, workers } = await bundleProgram(ROOT, work);
-  const output = join(outDir, 'slipway');
+  const executable = join(work, 'slipway');
   const assets = {
     ...(await filesBelow('templates')),
     ...workers,
     [RELEASE_INFO_ASSET]: releaseJson,
     'dist/pause.tar': pauseTar,
   };
-  await makeExecutable({ main, assets, node: nodeBinary(), workDir: work, output });
-  await writeFile(`${output}.sha256`, `${await sha256(output)}  slipway\n`);
-  return Promise.all([output, pauseTar].map(async (path) => ({ path, bytes: (await stat(path)).size })));
+  await makeExecutable({ main, assets, node: nodeBinary(), workDir: work, output: executable });
+  const checksum = join(work, 'slipway.sha256');
+  await writeFile(checksum, `${await sha256(executable)}  slipway\n`);
+  return { slipway: executable, 'slipway.sha256': checksum, 'pause.tar': pauseTar };
 }
 
 /** The binary of the package node-linux-<arch>, whose hash is in the lockfile. */

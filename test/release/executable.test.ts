@@ -83,7 +83,7 @@ test('wrong usage ends with 2 and says what was wrong and where to look', async 
     [['servre'], /unknown command 'servre'/],
     [['verison'], /Did you mean version\?/],
     [['--no-such-flag'], /unknown option '--no-such-flag'/],
-    [['server', '--no-such-flag'], /unknown option '--no-such-flag'/],
+    [['server', '--data-dir', 'x', '--no-such-flag'], /unknown option '--no-such-flag'/],
     [['proxy'], /required option '--kubeconfig <file>' not specified/],
     [['proxy', '--kubeconfig=x', '--metrics-bind-address=there'], /an address and a port/],
     [['scheduler', '--kubeconfig=x', '--leader-elect=maybe'], /true or false/],
