@@ -59,6 +59,20 @@ export function bootstrapObjects(options: { dnsAddress: string }): Wanted[] {
       'system:certificates.k8s.io:certificatesigningrequests:selfnodeclient',
       group('system:nodes'),
     ),
+    // Upstream leaves the approval of serving certificates to a person; our approver checks each name and address.
+    role('slipway:kubelet-serving-approver', [
+      {
+        apiGroups: ['certificates.k8s.io'],
+        resources: ['signers'],
+        resourceNames: ['kubernetes.io/kubelet-serving'],
+        verbs: ['approve'],
+      },
+    ]),
+    binding(
+      'slipway:kubelet-serving-approver',
+      'slipway:kubelet-serving-approver',
+      user('system:kube-controller-manager'),
+    ),
     role('slipway:dns', [
       watch('', 'services', 'namespaces', 'pods', 'nodes'),
       watch('discovery.k8s.io', 'endpointslices'),

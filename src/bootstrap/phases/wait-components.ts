@@ -36,7 +36,7 @@ export const waitComponents = (options: {
 async function healthy(node: Node, cluster: Cluster, name: keyof typeof HEALTH_PORTS): Promise<void> {
   const deadlineMs = cluster.clock.monotonicMs() + HEALTHY_MS;
   for (;;) {
-    const answer = await ask(node.host, HEALTH_PORTS[name]).catch((error: unknown) => messageOf(error));
+    const answer = await probe(node, name).catch((error: unknown) => messageOf(error));
     if (/^HTTP\/1\.\d 200/.test(answer)) return;
     if (cluster.clock.monotonicMs() > deadlineMs) {
       const unit = `slipway-${name}`;
@@ -49,6 +49,14 @@ async function healthy(node: Node, cluster: Cluster, name: keyof typeof HEALTH_P
     }
     await cluster.clock.sleep(200, cluster.signal);
   }
+}
+
+/** Where the kubelet serves logs and exec: it opens it when its serving certificate has been signed. */
+const KUBELET_PORT = 10_250;
+
+async function probe(node: Node, name: keyof typeof HEALTH_PORTS): Promise<string> {
+  if (name === 'kubelet') (await node.host.forward(node.address, KUBELET_PORT)).destroy();
+  return await ask(node.host, HEALTH_PORTS[name]);
 }
 
 /** The answer to GET /healthz, headers and all. The server closes the connection when it has answered. */
