@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
-import { AdmissionChain } from './admission-chain.ts';
 import { admissionPlugins } from './admission/plugins.ts';
+import { AdmissionChain } from './admission-chain.ts';
 import type { ApiHandlerOptions } from './api-handler.ts';
 import type { ApiServerOptions } from './api-server-options.ts';
 import { impersonate } from './authn/impersonation.ts';

@@ -138,6 +138,8 @@ export class RawApi {
     // Read from the first moment on: a stream that ends before anyone listens counts as broken.
     const through = new PassThrough();
     stream.pipe(through);
+    // Whoever reads sees the error; nobody need.
+    through.on('error', () => undefined);
     stream.on('close', () => {
       if (!stream.readableEnded)
         through.destroy(new Error(`the stream was reset with code ${stream.rstCode}`));
