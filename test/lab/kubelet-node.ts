@@ -149,6 +149,11 @@ async function putIdentities(server: LabServer, files: PkiFiles): Promise<void> 
       await put(`${nodeIdentity('n1', name)}.${end}`, `${name}.${end}`);
     }
   }
+  // A client's own intermediate is not seen once TLS has verified the chain: the API server has to know it.
+  await server.writeFile(
+    `${PKI}/client-ca.crt`,
+    `${files['pki/ca.crt'] ?? ''}${files['pki/signer.crt'] ?? ''}`,
+  );
   await put('pki/sa.key', 'sa.key');
   await put('pki/sa.pub', 'sa.pub');
   await server.writeFile(
@@ -183,7 +188,7 @@ async function startControlPlane(server: LabServer): Promise<void> {
   await writeUnit(server, 'apiserver', [
     `--advertise-address=${server.address}`,
     '--data-dir=/var/lib/slipway/store',
-    `--client-ca-file=${PKI}/ca.crt`,
+    `--client-ca-file=${PKI}/client-ca.crt`,
     `--tls-cert-file=${PKI}/apiserver.crt`,
     `--tls-private-key-file=${PKI}/apiserver.key`,
     `--service-account-key-file=${PKI}/sa.pub`,

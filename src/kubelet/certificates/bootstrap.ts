@@ -1,6 +1,7 @@
 import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { load } from 'js-yaml';
+import { Backoff } from '../../base/backoff.ts';
 import type { Clock } from '../../base/clock.ts';
 import { isAbort, messageOf, SlipwayError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
@@ -59,6 +60,7 @@ export async function bootstrapCredentials(options: BootstrapOptions, signal: Ab
 async function obtain(options: BootstrapOptions, bootstrapPath: string, signal: AbortSignal): Promise<void> {
   const { certDir, clock, connect, log, nodeName, store } = options;
   const keyPath = join(certDir, 'kubelet-client.key.tmp');
+  const backoff = new Backoff({ initialMs: 500, maxMs: 10_000 });
   for (;;) {
     const client = connect(bootstrapPath);
     try {
@@ -86,7 +88,7 @@ async function obtain(options: BootstrapOptions, bootstrapPath: string, signal: 
       if (isAbort(error) || signal.aborted) throw error;
       if (error instanceof SlipwayError && error.code === 'E_CSR_DENIED') await rm(keyPath, { force: true });
       log.warn({ error: messageOf(error) }, 'no client certificate yet, will retry');
-      await clock.sleep(1_000, signal);
+      await clock.sleep(backoff.next(), signal);
     } finally {
       client.close();
     }
