@@ -16,8 +16,8 @@ export type EventType = 'ADDED' | 'MODIFIED' | 'DELETED';
 /** Turns events into the bytes of one watch stream. */
 export interface EventEncoder {
   readonly contentType: string;
-  /** Watchers with the same key get the same bytes, which are made once. */
-  readonly key: string;
+  /** Watchers with the same keys get the same bytes, which are made once; LEFT is a DELETED for who selects. */
+  readonly keys: Readonly<Record<EventType | 'LEFT', string>>;
   event(type: EventType, entry: CacheEntry): Buffer;
   /** `initialEnd` marks the end of the initial events. */
   bookmark(revision: number, initialEnd: boolean): Buffer;
@@ -51,7 +51,9 @@ export function eventEncoder(
   const plainJson = as === '' && !isProtobuf;
   return {
     contentType: isProtobuf ? `${PROTOBUF_TYPE};stream=watch` : JSON_TYPE,
-    key: `${served.apiVersion} ${mediaType} ${as} ${metaVersion} ${as === 'Table' ? include : ''}`,
+    keys: frameKeys(
+      `${served.apiVersion} ${mediaType} ${as} ${metaVersion} ${as === 'Table' ? include : ''}`,
+    ),
     event: (type, entry) =>
       plainJson && served.servesStoredForm
         ? Buffer.concat([HEADS[type], entry.bytes, TAIL])
@@ -60,6 +62,19 @@ export function eventEncoder(
       frame('BOOKMARK', shape(bookmarkObject(served, revision, initialEnd))),
     error: (status) => frame('ERROR', status),
   };
+}
+
+const interned = new Map<string, EventEncoder['keys']>();
+
+/** The same strings for all watchers of a form, so that looking one up compares pointers. */
+function frameKeys(form: string): EventEncoder['keys'] {
+  let keys = interned.get(form);
+  if (!keys) {
+    const of = (type: string) => `${form} ${type}`;
+    keys = { ADDED: of('ADDED'), MODIFIED: of('MODIFIED'), DELETED: of('DELETED'), LEFT: of('LEFT') };
+    interned.set(form, keys);
+  }
+  return keys;
 }
 
 function bookmarkObject(served: ServedResource, revision: number, initialEnd: boolean): KubeObject {

@@ -87,6 +87,14 @@ export class Watcher {
 
   #writeBatch(): void {
     const { window } = this.served.cache;
+    if (this.#cursor + 1 === window.end) {
+      const event = window.at(this.#cursor++);
+      const frame = event && this.#frame(event);
+      if (!frame) return;
+      this.#sentRevision = event.revision;
+      this.#write(frame);
+      return;
+    }
     const frames: Buffer[] = [];
     let size = 0;
     while (this.#cursor < window.end && size < MAX_BATCH_BYTES) {
@@ -124,24 +132,24 @@ export class Watcher {
     const { entry, previous } = event;
     const selection = this.#selection;
     if (!selection.inScope(entry.key)) return undefined;
-    if (selection.everything) return this.#encoded(event, event.type, event.type);
+    if (selection.everything) return this.#encoded(event, event.type);
     const before = previous !== undefined && selection.matches(this.served, previous);
-    if (event.type === 'DELETED') return before ? this.#encoded(event, 'DELETED', 'DELETED') : undefined;
+    if (event.type === 'DELETED') return before ? this.#encoded(event, 'DELETED') : undefined;
     const after = selection.matches(this.served, entry);
-    if (after) return this.#encoded(event, before ? 'MODIFIED' : 'ADDED', before ? 'MODIFIED' : 'ADDED');
-    return before ? this.#encoded(event, 'DELETED', 'LEFT') : undefined;
+    if (after) return this.#encoded(event, before ? 'MODIFIED' : 'ADDED');
+    return before ? this.#encoded(event, 'LEFT') : undefined;
   }
 
-  #encoded(event: CacheEvent, type: EventType, frameKey: string): Buffer {
-    const key = `${this.#encoder.key} ${frameKey}`;
+  #encoded(event: CacheEvent, what: EventType | 'LEFT'): Buffer {
+    const key = this.#encoder.keys[what];
     let frame = event.frames.get(key);
     if (!frame) {
       // What has left the selection is shown as it last was in it, under the new version.
       const shown =
-        frameKey === 'LEFT' && event.previous
+        what === 'LEFT' && event.previous
           ? this.served.cache.withRevision(event.previous, event.revision)
           : event.entry;
-      frame = this.#encoder.event(type, shown);
+      frame = this.#encoder.event(what === 'LEFT' ? 'DELETED' : what, shown);
       event.frames.set(key, frame);
     }
     return frame;
