@@ -5,11 +5,13 @@
 import { mkdir } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { buildRelease } from '../scripts/build/release.ts';
 import { renderTable, type Section } from './table.ts';
 
 const SECTIONS: Record<string, (root: string) => Promise<Section>> = {
   api: async (root) => (await import('./api.ts')).benchApi(root),
   watch: async (root) => (await import('./watch.ts')).benchWatch(root),
+  idle: async (root) => (await import('./idle.ts')).benchIdle(root),
   storage: async (root) => (await import('./storage.ts')).benchStorage(root),
 };
 
@@ -23,6 +25,8 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 await mkdir(root, { recursive: true });
+process.stderr.write('build …\n');
+await buildRelease(fileURLToPath(new URL('../dist', import.meta.url)));
 const sections: Section[] = [];
 for (const name of names.length > 0 ? names : Object.keys(SECTIONS)) {
   process.stderr.write(`${name} …\n`);

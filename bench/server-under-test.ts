@@ -1,6 +1,5 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +10,6 @@ import type { Connection, Order, Report } from './load-client.ts';
 
 const LOAD_CLIENT = fileURLToPath(new URL('load-client.ts', import.meta.url));
 const EXECUTABLE = fileURLToPath(new URL('../dist/slipway', import.meta.url));
-const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 
 /** The server has one core for itself and its load comes from another, where the machine has two. */
 const PINNED = cpus().length > 1 && spawnSync('taskset', ['--version']).status === 0;
@@ -21,7 +19,7 @@ function pinned(core: number, command: readonly string[]): [string, string[]] {
   return PINNED ? ['taskset', ['-c', String(core), file, ...args]] : [file, args];
 }
 
-/** `slipway server`, the built executable where there is one, on a core of its own. */
+/** `slipway server`, the built executable, on a core of its own. */
 export class ServerUnderTest {
   readonly #child: ChildProcess;
   readonly #connection: Omit<Connection, 'sessions'>;
@@ -36,10 +34,7 @@ export class ServerUnderTest {
   }
 
   static async start(dataDir: string): Promise<ServerUnderTest> {
-    const program = existsSync(EXECUTABLE)
-      ? [EXECUTABLE]
-      : [process.execPath, '--max-semi-space-size=4', MAIN];
-    const [file, args] = pinned(0, [...program, 'server', '--data-dir', dataDir, '--port', '0']);
+    const [file, args] = pinned(0, [EXECUTABLE, 'server', '--data-dir', dataDir, '--port', '0']);
     const child = spawn(file, args, {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, NODE_OPTIONS: '--max-semi-space-size=4' },
