@@ -74,33 +74,46 @@ export function exchange(connection: Connection, options: ExchangeOptions): Prom
   return promise.finally(() => timer.cancel());
 }
 
-/** The whole body; rejects with ExchangeFailure when the stream ends early or falls silent. */
-export async function readBody(
-  connection: Connection,
-  answer: Answer,
-  options: ExchangeOptions,
-): Promise<Buffer> {
-  const { stream } = answer;
+/**
+ * The whole body; rejects with ExchangeFailure when the stream ends early or falls silent. A server that
+ * refuses a request before it has read its body closes the stream right behind the answer: the readable side
+ * may then close without an 'end', with all its data there.
+ */
+export function readBody(connection: Connection, answer: Answer, options: ExchangeOptions): Promise<Buffer> {
+  const { stream, headers } = answer;
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const chunks: Buffer[] = [];
+  let length = 0;
+  let lost: Error | undefined;
   const silent = (): void => {
-    stream.destroy(
-      new ConnectionLostError(connection.server, `the answer stopped for ${options.timeoutMs} ms`),
-    );
+    lost = new ConnectionLostError(connection.server, `the answer stopped for ${options.timeoutMs} ms`);
+    stream.close(http2.constants.NGHTTP2_CANCEL);
   };
   let timer = options.clock.after(options.timeoutMs, silent);
-  const chunks: Buffer[] = [];
-  try {
-    for await (const chunk of stream) {
-      connection.heard();
-      timer.cancel();
-      timer = options.clock.after(options.timeoutMs, silent);
-      chunks.push(chunk as Buffer);
-    }
-    if (stream.rstCode !== 0) throw new ConnectionLostError(connection.server, 'the answer was cut off');
-  } catch (error) {
-    if (options.signal?.aborted) throw options.signal.reason;
-    throw new ExchangeFailure(error as Error, true);
-  } finally {
+  const finish = (): void => {
+    const expected = headers['content-length'];
+    const whole = stream.readableEnded || (stream.rstCode === 0 && Number(expected) === length);
+    if (options.signal?.aborted) reject(options.signal.reason as Error);
+    else if (whole && stream.rstCode === 0)
+      resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
+    else
+      reject(
+        new ExchangeFailure(
+          lost ?? new ConnectionLostError(connection.server, 'the answer was cut off'),
+          true,
+        ),
+      );
+  };
+  stream.on('error', (error) => (lost ??= error));
+  stream.on('data', (chunk: Buffer) => {
+    connection.heard();
     timer.cancel();
-  }
-  return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+    timer = options.clock.after(options.timeoutMs, silent);
+    length += chunk.length;
+    chunks.push(chunk);
+  });
+  stream.once('end', finish);
+  stream.once('close', finish);
+  if (stream.closed && stream.destroyed) finish();
+  return promise.finally(() => timer.cancel());
 }

@@ -21,17 +21,7 @@ import { MemoryTables, cloneJson, keyOf } from './memory-tables.ts';
 import type { Table } from './memory-tables.ts';
 import { memoryDiscovery } from './memory-discovery.ts';
 import { filterOf, graceOf, isHeld, mergeParts, metadataOf } from './memory-semantics.ts';
-
-/** A write that reached the fake, as tests compare it. */
-export interface RecordedWrite {
-  verb: 'create' | 'update' | 'patch' | 'delete' | 'deleteCollection';
-  resource: string;
-  subresource?: string;
-  namespace?: string;
-  name?: string;
-  /** The object or the patch that was sent. */
-  body?: unknown;
-}
+import type { RecordedWrite } from './memory-semantics.ts';
 
 /**
  * The API in memory, for unit tests: optimistic concurrency, watches that resume, selectors, finalizers and

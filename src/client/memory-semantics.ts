@@ -4,6 +4,17 @@ import { cloneJson } from './memory-tables.ts';
 import { matchesFields, parseFieldSelector } from '../api/field-selector.ts';
 import { matchesLabels, parseLabelSelector } from '../api/label-selector.ts';
 
+/** A write that reached the fake, as tests compare it. */
+export interface RecordedWrite {
+  verb: 'create' | 'update' | 'patch' | 'delete' | 'deleteCollection';
+  resource: string;
+  subresource?: string;
+  namespace?: string;
+  name?: string;
+  /** The object or the patch that was sent. */
+  body?: unknown;
+}
+
 /** A scheduled pod is given time to stop; everything else goes at once. */
 export function graceOf(resource: ResourceInfo, object: KubeObject, options: DeleteOptions): number {
   if (resource.resource !== 'pods') return 0;

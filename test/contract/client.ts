@@ -92,7 +92,7 @@ const rows: Record<string, Row> = {
     for (const name of ['a', 'b', 'c']) await client.create(CONFIGMAPS, map(namespace, name));
     const names = async (options: object): Promise<string[]> =>
       (await listAll(client, CONFIGMAPS, { namespace, ...options })).items
-        .map((item) => item.metadata?.name)
+        .map((item) => item.metadata?.name ?? '')
         .sort();
     t.deepEqual(await names({ labelSelector: 'name in (a,b)' }), ['a', 'b']);
     t.deepEqual(await names({ labelSelector: 'name!=a,name' }), ['b', 'c']);

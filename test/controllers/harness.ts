@@ -2,7 +2,7 @@ import type { KubeObject, ResourceInfo } from '../../src/api/resource.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { InformerFactory } from '../../src/client/informer-factory.ts';
 import { MemoryClient } from '../../src/client/memory-client.ts';
-import type { RecordedWrite } from '../../src/client/memory-client.ts';
+import type { RecordedWrite } from '../../src/client/memory-semantics.ts';
 import type {
   ControllerContext,
   ControllerDefinition,

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { array, assert, boolean, integer, property, record } from 'fast-check';
 import test from 'ava';
 import { NODES } from '../../src/api/gen/resources.ts';
 import type { Node } from '../../src/api/gen/types/core-v1.ts';
@@ -50,9 +50,9 @@ test('a write that failed does not lose its range', async (t) => {
 });
 
 test('no two owners ever hold the same range', (t) => {
-  const step = fc.record({ owner: fc.integer({ min: 0, max: 9 }), take: fc.boolean() });
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+  const step = record({ owner: integer({ min: 0, max: 9 }), take: boolean() });
+  assert(
+    property(array(step, { maxLength: 200 }), (steps) => {
       const set = new RangeSet('10.0.0.0/29', 32);
       const held = new Map<number, string>();
       for (const { owner, take } of steps) {

@@ -1,9 +1,10 @@
 import { ENDPOINTSLICES, NODES, PODS, SERVICES } from '../../api/gen/resources.ts';
 import type { Service } from '../../api/gen/types/core-v1.ts';
 import type { EndpointSlice } from '../../api/gen/types/discovery-v1.ts';
+import type { Client } from '../../client/client.ts';
 import { isNotFound } from '../../client/errors.ts';
 import { isNamespaceGone, keyedLoop } from '../shared/controller.ts';
-import type { ControllerContext, ControllerDefinition } from '../shared/controller.ts';
+import type { ControllerDefinition } from '../shared/controller.ts';
 import { keyOf, metaOf, nameOf, splitKey, uidOf } from '../shared/meta.ts';
 import { OwnWrites } from '../shared/own-writes.ts';
 import { MANAGED_BY, MANAGER, planSlices, SERVICE_NAME } from './plan.ts';
@@ -37,14 +38,17 @@ export const endpointSliceController: ControllerDefinition = {
         if (!hasSelector(service)) return;
         const own = slices.byIndex('service', key);
         const nodeOf = (node: string) => nodes.get(node);
-        await carryOut(
-          context,
-          key,
-          planSlices({ service, pods: podsOf(service, pods), slices: own, nodeOf }),
-          writes,
-        );
+        const plan = planSlices({ service, pods: podsOf(service, pods), slices: own, nodeOf });
+        await carryOut(context.client, plan, noted(key));
       },
     });
+    const noted = (key: string): Noted => {
+      const cached = (slice: EndpointSlice) => slices.get(nameOf(slice), metaOf(slice).namespace);
+      return {
+        wrote: (slice) => writes.wrote(key, slice, cached(slice)),
+        deleted: (slice) => writes.deleted(key, slice, cached(slice)),
+      };
+    };
     const enqueue = (service: Service): void => queue.add(keyOf(service));
     services.subscribe({ added: enqueue, updated: (_, service) => enqueue(service), deleted: enqueue });
     const told = (slice: EndpointSlice): void => {
@@ -76,24 +80,25 @@ function serviceKey(slice: EndpointSlice): string {
   return `${metaOf(slice).namespace ?? ''}/${metaOf(slice).labels?.[SERVICE_NAME] ?? ''}`;
 }
 
-async function carryOut(
-  { client }: ControllerContext,
-  key: string,
-  plan: SlicePlan,
-  writes: OwnWrites,
-): Promise<void> {
+/** Told of each write, so that the next round waits until the cache shows it. */
+interface Noted {
+  wrote(slice: EndpointSlice): void;
+  deleted(slice: EndpointSlice): void;
+}
+
+async function carryOut(client: Client, plan: SlicePlan, noted: Noted): Promise<void> {
   for (const slice of plan.create) {
     const created = await client.create(ENDPOINTSLICES, slice).catch((error: unknown) => {
       if (!isNamespaceGone(error)) throw error;
       return undefined;
     });
-    if (created) writes.wrote(key, created);
+    if (created) noted.wrote(created);
   }
-  for (const slice of plan.update) writes.wrote(key, await client.update(ENDPOINTSLICES, slice));
+  for (const slice of plan.update) noted.wrote(await client.update(ENDPOINTSLICES, slice));
   for (const slice of plan.delete) {
     const ref = { namespace: metaOf(slice).namespace, name: nameOf(slice) };
     await client.delete(ENDPOINTSLICES, ref, { preconditions: { uid: uidOf(slice) } }).then(
-      () => writes.deleted(key, slice),
+      () => noted.deleted(slice),
       (error: unknown) => {
         if (!isNotFound(error)) throw error;
       },

@@ -17,12 +17,14 @@ export class OwnWrites {
     this.#clock = clock;
   }
 
-  wrote(owner: string, object: KubeObject): void {
+  /** `cached` is what the cache shows now: the event may have overtaken the answer. */
+  wrote(owner: string, object: KubeObject, cached: KubeObject | undefined): void {
+    if (cached && versionOf(cached) >= versionOf(object)) return;
     this.#note(owner, keyOf(object), versionOf(object));
   }
 
-  deleted(owner: string, object: KubeObject): void {
-    this.#note(owner, keyOf(object), undefined);
+  deleted(owner: string, object: KubeObject, cached: KubeObject | undefined): void {
+    if (cached) this.#note(owner, keyOf(object), undefined);
   }
 
   /** The cache shows the object in this state. */
