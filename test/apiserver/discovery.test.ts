@@ -126,7 +126,7 @@ test('OpenAPI v2 comes in JSON and in protobuf, with an ETag', async (t) => {
   t.is((await api.get('/openapi/v2', { 'if-none-match': String(json.headers.etag) })).status, 304);
   const type = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
   const protobuf = await api.get('/openapi/v2', { accept: type });
-  t.is(protobuf.headers['content-type'], type);
+  t.is(protobuf.headers['content-type'], type.replace('@', '.'));
   // Field 1 of the message is the version of the format.
   t.is(protobuf.body.subarray(0, 5).toString('latin1'), '\n\x032.0');
 });

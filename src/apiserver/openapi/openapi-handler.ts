@@ -12,6 +12,8 @@ import { encodeOpenApiV2 } from './v2-protobuf.ts';
 
 const JSON_TYPE = 'application/json';
 const V2_PROTOBUF = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
+/** What is answered to it: Go cannot parse a media type with an '@'. */
+const V2_PROTOBUF_ANSWER = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
 
 interface Document {
   body: Buffer;
@@ -67,7 +69,7 @@ export class OpenApiHandler implements PathHandler {
     for (const { type } of parseAccept(accept)) {
       if (type === V2_PROTOBUF || type === 'application/com.github.googleapis.gnostic.openapiv2+protobuf') {
         const document = this.#document('v2 protobuf', () => encodeOpenApiV2(documentV2(this.#shown())));
-        await this.#send(context, response, type, document);
+        await this.#send(context, response, V2_PROTOBUF_ANSWER, document);
         return;
       }
       if (type === JSON_TYPE || type === 'application/*' || type === '*/*') {
