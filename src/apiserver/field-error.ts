@@ -149,5 +149,8 @@ function shown(value: unknown): string {
   if (typeof value === 'string') return jsonQuote(value);
   if (typeof value === 'bigint') return String(value);
   if (value === undefined) return 'null';
-  return JSON.stringify(value);
+  // Integers past 2^53 may stand anywhere inside.
+  return JSON.stringify(value, (_, member: unknown) =>
+    typeof member === 'bigint' ? Number(member) : member,
+  );
 }

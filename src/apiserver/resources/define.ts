@@ -1,4 +1,5 @@
 import type { KubeObject, ResourceInfo } from '../../api/resource.ts';
+import { schemaForKind } from '../../api/schema.ts';
 import type { FieldError } from '../field-error.ts';
 import type { ResourceDefinition, StatusSubresource, StrategyContext } from '../resource-definition.ts';
 
@@ -7,7 +8,21 @@ export function define<T extends KubeObject>(
   info: ResourceInfo<T>,
   rest: Omit<ResourceDefinition<NoInfer<T>>, 'info'> = {},
 ): ResourceDefinition {
-  return { info, ...rest } as unknown as ResourceDefinition;
+  const definition = { info, ...rest } as unknown as ResourceDefinition;
+  const spec = schemaForKind(info.group, info.version, info.kind)?.fields.get('spec');
+  if (definition.virtual || spec?.schema.kind !== 'message') return definition;
+  const { strategy } = definition;
+  return {
+    ...definition,
+    strategy: {
+      ...strategy,
+      // Upstream's spec is a part of the object: it is there, empty, when the client sends none.
+      defaults(object) {
+        (object as { spec?: unknown }).spec ??= {};
+        strategy?.defaults?.(object);
+      },
+    },
+  };
 }
 
 /** `/status` of a kind, with the rules for its update. */

@@ -9,8 +9,8 @@ import type { Errors } from '../validation/checks.ts';
 function controllerOf(revision: ControllerRevision): string {
   const owner = revision.metadata?.ownerReferences?.find((reference) => reference.controller);
   if (!owner) return '<none>';
-  const [group = ''] = owner.apiVersion.includes('/') ? owner.apiVersion.split('/') : [''];
-  const kind = owner.kind.toLowerCase();
+  const [group = ''] = owner.apiVersion?.includes('/') ? owner.apiVersion.split('/') : [''];
+  const kind = (owner.kind ?? '').toLowerCase();
   return group === '' ? `${kind}/${owner.name}` : `${kind}.${group}/${owner.name}`;
 }
 

@@ -35,6 +35,7 @@ function defaults({ spec }: DaemonSet): void {
     updateStrategy.rollingUpdate.maxSurge ??= 0;
   }
   spec.revisionHistoryLimit ??= 10;
+  spec.template ??= {};
   defaultPodTemplate(spec.template);
 }
 

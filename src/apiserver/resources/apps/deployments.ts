@@ -37,6 +37,7 @@ function defaults({ spec }: Deployment): void {
   }
   spec.revisionHistoryLimit ??= 10;
   spec.progressDeadlineSeconds ??= 600;
+  spec.template ??= {};
   defaultPodTemplate(spec.template);
 }
 

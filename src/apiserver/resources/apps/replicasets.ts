@@ -52,6 +52,7 @@ export const replicasets = define(REPLICASETS, {
     defaults({ spec }) {
       if (!spec) return;
       spec.replicas ??= 1;
+      spec.template ??= {};
       defaultPodTemplate(spec.template);
     },
     validateCreate: validate,

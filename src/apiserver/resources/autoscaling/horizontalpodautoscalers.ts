@@ -79,7 +79,11 @@ function metrics({ spec, status }: HpaV2): string {
 
 const columns: ReadonlyArray<TableColumn<HpaV2>> = [
   nameColumn(),
-  column('Reference', 'string', ({ spec }) => `${spec?.scaleTargetRef.kind}/${spec?.scaleTargetRef.name}`),
+  column(
+    'Reference',
+    'string',
+    ({ spec }) => `${spec?.scaleTargetRef?.kind ?? ''}/${spec?.scaleTargetRef?.name ?? ''}`,
+  ),
   column('Targets', 'string', metrics),
   column('MinPods', 'string', ({ spec }) => String(spec?.minReplicas ?? '<unset>')),
   column('MaxPods', 'integer', ({ spec }) => spec?.maxReplicas ?? 0),

@@ -1,5 +1,5 @@
 import { CRONJOBS } from '../../../api/gen/resources.ts';
-import type { CronJob } from '../../../api/gen/types/batch-v1.ts';
+import type { CronJob, JobSpec } from '../../../api/gen/types/batch-v1.ts';
 import { invalid, required } from '../../field-error.ts';
 import type { FieldError } from '../../field-error.ts';
 import {
@@ -25,7 +25,9 @@ function defaults({ spec }: CronJob): void {
   spec.suspend ??= false;
   spec.successfulJobsHistoryLimit ??= 3;
   spec.failedJobsHistoryLimit ??= 1;
-  if (spec.jobTemplate?.spec) defaultJobSpec(spec.jobTemplate.spec);
+  spec.jobTemplate ??= {};
+  spec.jobTemplate.spec ??= {} as JobSpec;
+  defaultJobSpec(spec.jobTemplate.spec);
 }
 
 /** Mirrors validateCronJobSpec of pkg/apis/batch/validation/validation.go. */

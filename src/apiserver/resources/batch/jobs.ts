@@ -36,6 +36,7 @@ export function defaultJobSpec(spec: JobSpec): void {
   for (const rule of spec.podFailurePolicy?.rules ?? []) {
     for (const pattern of rule.onPodConditions ?? []) pattern.status ||= 'True';
   }
+  spec.template ??= {};
   defaultPodTemplate(spec.template);
 }
 

@@ -47,7 +47,7 @@ function validateAddress(errors: Errors, path: string, address: EndpointAddress)
 function validatePort(errors: Errors, path: string, port: EndpointPort, requireName: boolean): void {
   if (requireName && !port.name) errors.push(required(child(path, 'name')));
   else if (port.name) checkFormat(errors, child(path, 'name'), port.name, dnsLabel(port.name));
-  checkFormat(errors, child(path, 'port'), port.port, portNumber(port.port));
+  checkFormat(errors, child(path, 'port'), port.port ?? 0, portNumber(port.port));
   checkEnum(errors, child(path, 'protocol'), port.protocol, ['SCTP', 'TCP', 'UDP']);
   if (port.appProtocol !== undefined) {
     checkFormat(errors, child(path, 'appProtocol'), port.appProtocol, qualifiedName(port.appProtocol));
@@ -67,7 +67,7 @@ function summary({ subsets }: Endpoints): string {
   return all.length > 3 ? `${shown} + ${all.length - 3} more...` : shown;
 }
 
-const host = (ip: string): string => (ip.includes(':') ? `[${ip}]` : ip);
+const host = (ip: string | undefined): string => (ip?.includes(':') ? `[${ip}]` : (ip ?? ''));
 
 /** Mirrors pkg/registry/core/endpoint/strategy.go. */
 export const endpoints = define(ENDPOINTS, {

@@ -16,7 +16,10 @@ function validate({ template }: PodTemplate): FieldError[] {
 /** Mirrors pkg/registry/core/podtemplate/strategy.go. */
 export const podtemplates = define(PODTEMPLATES, {
   strategy: {
-    defaults: ({ template }) => defaultPodTemplate(template),
+    defaults(object) {
+      object.template ??= {};
+      defaultPodTemplate(object.template);
+    },
     generation: true,
     validateCreate: validate,
     validateUpdate: validate,

@@ -95,7 +95,7 @@ function validatePort(
     if (names.has(port.name)) errors.push(duplicate(child(path, 'name'), port.name));
     names.add(port.name);
   }
-  checkFormat(errors, child(path, 'port'), port.port, portNumber(port.port));
+  checkFormat(errors, child(path, 'port'), port.port ?? 0, portNumber(port.port));
   checkEnum(errors, child(path, 'protocol'), port.protocol, ['SCTP', 'TCP', 'UDP']);
   checkPortOrName(errors, child(path, 'targetPort'), port.targetPort ?? 0);
   if (port.appProtocol !== undefined) {

@@ -85,8 +85,8 @@ function validatePath(errors: Errors, path: string, one: HTTPIngressPath): void 
   validateBackend(errors, child(path, 'backend'), one.backend);
 }
 
-function validateBackend(errors: Errors, path: string, backend: IngressBackend): void {
-  const { service, resource } = backend;
+function validateBackend(errors: Errors, path: string, backend: IngressBackend | undefined): void {
+  const { service, resource } = backend ?? {};
   if (service && resource) {
     errors.push(invalid(path, '', 'cannot set both resource and service backends'));
   } else if (!service && !resource) {

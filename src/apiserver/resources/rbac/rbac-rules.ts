@@ -81,7 +81,8 @@ export function validateSubjects(
 
 /** Users and groups belong to this API group unless they say otherwise. */
 export function defaultBinding(binding: { roleRef?: RoleRef; subjects?: Subject[] }): void {
-  if (binding.roleRef) binding.roleRef.apiGroup ||= RBAC_GROUP;
+  binding.roleRef ??= { apiGroup: '', kind: '', name: '' };
+  binding.roleRef.apiGroup ||= RBAC_GROUP;
   for (const subject of binding.subjects ?? []) {
     if (subject.kind === 'User' || subject.kind === 'Group') subject.apiGroup ||= RBAC_GROUP;
   }

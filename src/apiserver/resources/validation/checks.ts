@@ -10,7 +10,8 @@ export const FIELD_IMMUTABLE = 'field is immutable';
 
 /** Adds one error for each problem of a value's format. */
 export function checkFormat(errors: Errors, path: string, value: unknown, problems: readonly string[]): void {
-  for (const problem of problems) errors.push(invalid(path, value, problem));
+  // Upstream's types know no absent text: it shows as empty.
+  for (const problem of problems) errors.push(invalid(path, value ?? '', problem));
 }
 
 export function checkNonNegative(errors: Errors, path: string, value: number | undefined): void {

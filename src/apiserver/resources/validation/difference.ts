@@ -22,10 +22,17 @@ function walk(path: string, before: unknown, after: unknown, lines: string[]): v
     before.forEach((item, index) => walk(`${path}[${index}]`, item, after[index], lines));
     return;
   }
-  if (before !== undefined) lines.push(`- ${path}: ${JSON.stringify(before)}`);
-  if (after !== undefined) lines.push(`+ ${path}: ${JSON.stringify(after)}`);
+  if (before !== undefined) lines.push(`- ${path}: ${text(before)}`);
+  if (after !== undefined) lines.push(`+ ${path}: ${text(after)}`);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Integers past 2^53 may stand anywhere inside. */
+function text(value: unknown): string {
+  return JSON.stringify(value, (_, member: unknown) =>
+    typeof member === 'bigint' ? Number(member) : member,
+  );
 }

@@ -1,6 +1,7 @@
 /**
  * Checks of single strings and numbers; each returns what is wrong in upstream's words, nothing where all is
- * well. Mirrors apimachinery pkg/util/validation/validation.go.
+ * well. What a client left out is checked as the empty string, as it is in upstream's types. Mirrors
+ * apimachinery pkg/util/validation/validation.go.
  */
 
 const LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
@@ -41,7 +42,8 @@ export function patternMessage(message: string, pattern: string, ...examples: st
   return `${message} (e.g. ${shown}regex used for validation is '${pattern}')`;
 }
 
-export function dnsLabel(value: string): string[] {
+export function dnsLabel(text: string | undefined): string[] {
+  const value = text ?? '';
   const problems = value.length > 63 ? [maxLength(63)] : [];
   if (RE.label.test(value)) return problems;
   if (RE.subdomain.test(value)) return [...problems, 'must not contain dots'];
@@ -51,7 +53,8 @@ export function dnsLabel(value: string): string[] {
   return [...problems, patternMessage(message, LABEL, 'my-name', '123-abc')];
 }
 
-export function dnsSubdomain(value: string): string[] {
+export function dnsSubdomain(text: string | undefined): string[] {
+  const value = text ?? '';
   const problems = value.length > 253 ? [maxLength(253)] : [];
   if (RE.subdomain.test(value)) return problems;
   const message =
@@ -60,7 +63,8 @@ export function dnsSubdomain(value: string): string[] {
   return [...problems, patternMessage(message, SUBDOMAIN, 'example.com')];
 }
 
-export function wildcardSubdomain(value: string): string[] {
+export function wildcardSubdomain(text: string | undefined): string[] {
+  const value = text ?? '';
   const problems = value.length > 253 ? [maxLength(253)] : [];
   if (RE.wildcard.test(value)) return problems;
   const message =
@@ -69,7 +73,8 @@ export function wildcardSubdomain(value: string): string[] {
   return [...problems, patternMessage(message, WILDCARD, '*.example.com')];
 }
 
-export function dns1035Label(value: string): string[] {
+export function dns1035Label(text: string | undefined): string[] {
+  const value = text ?? '';
   const problems = value.length > 63 ? [maxLength(63)] : [];
   if (RE.label1035.test(value)) return problems;
   const message =
@@ -79,7 +84,8 @@ export function dns1035Label(value: string): string[] {
 }
 
 /** A label or annotation key: `name` or `prefix/name`. */
-export function qualifiedName(value: string): string[] {
+export function qualifiedName(text: string | undefined): string[] {
+  const value = text ?? '';
   const parts = value.split('/');
   const problems: string[] = [];
   let name = value;
@@ -104,7 +110,8 @@ export function qualifiedName(value: string): string[] {
   return problems;
 }
 
-export function labelValue(value: string): string[] {
+export function labelValue(text: string | undefined): string[] {
+  const value = text ?? '';
   const problems = value.length > 63 ? [maxLength(63)] : [];
   if (RE.labelValue.test(value)) return problems;
   const message =
@@ -113,7 +120,8 @@ export function labelValue(value: string): string[] {
   return [...problems, patternMessage(message, LABEL_VALUE, 'MyValue', 'my_value', '12345')];
 }
 
-export function cIdentifier(value: string): string[] {
+export function cIdentifier(text: string | undefined): string[] {
+  const value = text ?? '';
   if (RE.cIdentifier.test(value)) return [];
   const message =
     'a valid C identifier must start with alphabetic character or ' +
@@ -121,13 +129,15 @@ export function cIdentifier(value: string): string[] {
   return [patternMessage(message, C_IDENTIFIER, 'my_name', 'MY_NAME', 'MyName')];
 }
 
-export function envVarName(value: string): string[] {
+export function envVarName(text: string | undefined): string[] {
+  const value = text ?? '';
   if (value === '') return ['environment variable name must be non-empty'];
   if (/^[\x20-\x3c\x3e-\x7e]+$/.test(value)) return [];
   return ["a valid environment variable name must consist only of printable ASCII characters other than '='"];
 }
 
-export function configMapKey(value: string): string[] {
+export function configMapKey(text: string | undefined): string[] {
+  const value = text ?? '';
   const problems = value.length > 253 ? [maxLength(253)] : [];
   if (!RE.configKey.test(value)) {
     const message = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'";
@@ -139,11 +149,13 @@ export function configMapKey(value: string): string[] {
   return problems;
 }
 
-export function portNumber(value: number): string[] {
+export function portNumber(value: number | undefined): string[] {
+  if (value === undefined) return [inRangeMessage(1, 65535)];
   return value >= 1 && value <= 65535 ? [] : [inRangeMessage(1, 65535)];
 }
 
-export function portName(value: string): string[] {
+export function portName(text: string | undefined): string[] {
+  const value = text ?? '';
   const problems: string[] = [];
   if (value.length > 15) problems.push(maxLength(15));
   if (!/^[-a-z0-9]+$/.test(value)) {
@@ -155,13 +167,15 @@ export function portName(value: string): string[] {
   return problems;
 }
 
-export function percent(value: string): string[] {
+export function percent(text: string | undefined): string[] {
+  const value = text ?? '';
   if (RE.percent.test(value)) return [];
   const message = "a valid percent string must be a numeric string followed by an ending '%'";
   return [patternMessage(message, PERCENT, '1%', '93%')];
 }
 
-export function httpHeaderName(value: string): string[] {
+export function httpHeaderName(text: string | undefined): string[] {
+  const value = text ?? '';
   if (RE.header.test(value)) return [];
   const message = "a valid HTTP header must consist of alphanumeric characters or '-'";
   return [patternMessage(message, HEADER, 'X-Header-Name')];

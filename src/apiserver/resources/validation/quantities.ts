@@ -1,14 +1,17 @@
 import {
   addQuantities,
+  canonicalQuantity as canonical,
   compareQuantities as compare,
   formatQuantity,
   parseQuantity,
 } from '../../../api/quantity.ts';
+import type { Quantity } from '../../../api/quantity.ts';
 
-/** Quantities as the API writes them, in text: what validation compares and shows. */
-export { canonicalQuantity } from '../../../api/quantity.ts';
+/** Quantities as the API writes them, in text. What cannot be read counts as zero: decoding has refused it before. */
+function read(text: string): Quantity {
+  return parseQuantity(isQuantity(text) ? text : '0');
+}
 
-/** Whether the text can be read; what cannot was refused at decoding, so checks may pass over it. */
 export function isQuantity(text: string): boolean {
   try {
     parseQuantity(text);
@@ -18,22 +21,27 @@ export function isQuantity(text: string): boolean {
   }
 }
 
+/** The text in canonical form, as errors show it. */
+export function canonicalQuantity(text: string): string {
+  return isQuantity(text) ? canonical(text) : text;
+}
+
 /** Less than, equal to or greater than zero, as a to b. */
 export function compareQuantities(a: string, b: string): number {
-  return compare(parseQuantity(a), parseQuantity(b));
+  return compare(read(a), read(b));
 }
 
 export function isWholeQuantity(text: string): boolean {
-  return parseQuantity(text).nanos % 1_000_000_000n === 0n;
+  return read(text).nanos % 1_000_000_000n === 0n;
 }
 
 /** Whether the quantity is a multiple of the unit. */
 export function quantityMultipleOf(text: string, unit: string): boolean {
-  const size = parseQuantity(unit).nanos;
-  return size > 0n && parseQuantity(text).nanos % size === 0n;
+  const size = read(unit).nanos;
+  return size > 0n && read(text).nanos % size === 0n;
 }
 
 /** The sum in canonical form. */
 export function addQuantityTexts(a: string, b: string): string {
-  return formatQuantity(addQuantities(parseQuantity(a), parseQuantity(b)));
+  return formatQuantity(addQuantities(read(a), read(b)));
 }

@@ -67,7 +67,13 @@ export function validateNodeSelector(errors: Errors, path: string, selector: Nod
   });
 }
 
-function validateNodeTerm(errors: Errors, path: string, term: NodeSelectorTerm, checkValues: boolean): void {
+function validateNodeTerm(
+  errors: Errors,
+  path: string,
+  given: NodeSelectorTerm | undefined,
+  checkValues: boolean,
+): void {
+  const term = given ?? {};
   (term.matchExpressions ?? []).forEach((expression, index) => {
     const here = at(child(path, 'matchExpressions'), index);
     const values = expression.values ?? [];
@@ -118,7 +124,8 @@ function validateNodeTerm(errors: Errors, path: string, term: NodeSelectorTerm, 
   });
 }
 
-function validatePodTerm(errors: Errors, path: string, term: PodAffinityTerm): void {
+function validatePodTerm(errors: Errors, path: string, given: PodAffinityTerm | undefined): void {
+  const term = given ?? { topologyKey: '' };
   checkLabelSelector(errors, child(path, 'labelSelector'), term.labelSelector);
   checkLabelSelector(errors, child(path, 'namespaceSelector'), term.namespaceSelector);
   for (const name of term.namespaces ?? []) {
