@@ -23,6 +23,8 @@ export function ordinaryPod(name: string): unknown {
       annotations: { 'prometheus.io/scrape': 'true', 'prometheus.io/port': '9090' },
     },
     spec: {
+      // Of a scheduler that is not there, so that nobody but the benchmark works on it.
+      schedulerName: 'none',
       containers: [
         {
           name: 'web',

@@ -1,55 +1,35 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { cpus } from 'node:os';
+import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../src/base/clock.ts';
 import { loadKubeconfig } from '../src/client/kubeconfig.ts';
 import { RestClient } from '../src/client/rest-client.ts';
+import { ControlPlaneProcesses, pinned } from './control-plane.ts';
 import type { Connection, Order, Report } from './load-client.ts';
 
 const LOAD_CLIENT = fileURLToPath(new URL('load-client.ts', import.meta.url));
-const EXECUTABLE = fileURLToPath(new URL('../dist/slipway', import.meta.url));
 
-/** The server has one core for itself and its load comes from another, where the machine has two. */
-const PINNED = cpus().length > 1 && spawnSync('taskset', ['--version']).status === 0;
-
-function pinned(core: number, command: readonly string[]): [string, string[]] {
-  const [file = '', ...args] = command;
-  return PINNED ? ['taskset', ['-c', String(core), file, ...args]] : [file, args];
-}
-
-/** `slipway server`, the built executable, on a core of its own. */
+/** The API server alone, on a core of its own, and a load that comes from another. */
 export class ServerUnderTest {
-  readonly #child: ChildProcess;
+  readonly #controlPlane: ControlPlaneProcesses;
   readonly #connection: Omit<Connection, 'sessions'>;
   readonly client: RestClient;
 
-  private constructor(child: ChildProcess, kubeconfigPath: string) {
-    this.#child = child;
-    const { servers, credentials } = loadKubeconfig(kubeconfigPath);
+  private constructor(controlPlane: ControlPlaneProcesses) {
+    this.#controlPlane = controlPlane;
+    const { servers, credentials } = loadKubeconfig(controlPlane.kubeconfigPath);
     const { ca = '', cert = '', key = '' } = credentials();
     this.#connection = { url: servers[0]!, ca, cert, key };
-    this.client = new RestClient({ ...loadKubeconfig(kubeconfigPath), clock: systemClock });
+    this.client = new RestClient({ ...loadKubeconfig(controlPlane.kubeconfigPath), clock: systemClock });
   }
 
   static async start(dataDir: string): Promise<ServerUnderTest> {
-    const [file, args] = pinned(0, [EXECUTABLE, 'server', '--data-dir', dataDir, '--port', '0']);
-    const child = spawn(file, args, {
-      stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, NODE_OPTIONS: '--max-semi-space-size=4' },
-    });
-    for await (const line of createInterface({ input: child.stdout })) {
-      if (!line.startsWith('kubeconfig: ')) continue;
-      child.stdout.resume();
-      return new ServerUnderTest(child, line.slice('kubeconfig: '.length));
-    }
-    throw new Error('slipway server ended before it was ready');
+    return new ServerUnderTest(await ControlPlaneProcesses.start(dataDir, 0));
   }
 
   /** taskset execs its command, so this is the server itself. */
   get pid(): number {
-    return this.#child.pid!;
+    return this.#controlPlane.processes.get('apiserver')!.pid!;
   }
 
   /** Runs one order in a process of its own. */
@@ -78,9 +58,7 @@ export class ServerUnderTest {
 
   async stop(): Promise<void> {
     this.client.close();
-    const exited = once(this.#child, 'exit');
-    this.#child.kill('SIGTERM');
-    await exited;
+    await this.#controlPlane.stop();
   }
 }
 
