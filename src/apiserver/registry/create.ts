@@ -1,5 +1,6 @@
 import type { KubeObject } from '../../api/resource.ts';
 import { rfc3339 } from '../../base/clock.ts';
+import { trackManager } from '../apply/field-managers.ts';
 import type { AdmissionAttributes } from '../admission-plugin.ts';
 import type { RequestContext } from '../request-context.ts';
 import type { StrategyContext, Undo } from '../resource-definition.ts';
@@ -20,6 +21,8 @@ export interface CreateParams {
   namespace: string;
   context: RequestContext;
   dryRun: boolean;
+  /** Who owns the fields from now on, for metadata.managedFields; undefined leaves them as they are. */
+  manager?: string;
   /** The server's own writes are not reviewed. */
   admission: boolean;
   options?: KubeObject;
@@ -61,6 +64,7 @@ async function createOnce(
   object.kind = served.info.kind;
   resetSystemFields(object);
   strategy?.defaults?.(object);
+  trackManager(env, served, undefined, object, { ...managerOf(params), subresource: '' });
   const attributes = createAttributes(served, object, params);
   if (params.admission) {
     await env.admission.admit(attributes, env.store);
@@ -78,6 +82,10 @@ async function createOnce(
   if (params.admission) await env.admission.validate({ ...attributes, object, name }, env.store);
   const undo = await strategy?.beforeCreate?.(object, context);
   return store(env, served, object, params, context, undo);
+}
+
+function managerOf(params: CreateParams): { manager?: string } {
+  return params.manager === undefined ? {} : { manager: params.manager };
 }
 
 /** Writes the object, and takes allocations back where that fails or was only a trial. */

@@ -5,6 +5,7 @@ import type { AdmissionChain } from '../admission-chain.ts';
 import type { ObjectStore } from '../object-store.ts';
 import type { RequestContext } from '../request-context.ts';
 import type { StrategyContext } from '../resource-definition.ts';
+import type { ResourceTable } from './resource-table.ts';
 import type { ParsedObjects } from '../watch-cache/cache-entry.ts';
 import type { WatchCache } from '../watch-cache/watch-cache.ts';
 
@@ -25,6 +26,8 @@ export interface RegistryEnv {
   readonly random: Random;
   readonly admission: AdmissionChain;
   readonly store: ObjectStore;
+  /** Everything that is served: other versions of a kind. */
+  readonly table: ResourceTable;
 }
 
 export function strategyContext(env: RegistryEnv, request: RequestContext): StrategyContext {

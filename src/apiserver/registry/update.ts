@@ -1,4 +1,5 @@
 import type { KubeObject } from '../../api/resource.ts';
+import { keepTimesOfNoChange, trackManager } from '../apply/field-managers.ts';
 import type { FieldError } from '../field-error.ts';
 import { invalid } from '../field-error.ts';
 import type { RequestContext } from '../request-context.ts';
@@ -26,8 +27,10 @@ export interface UpdateParams {
   /** The part that is written; undefined for the object itself. */
   part?: StatusSubresource<KubeObject>;
   options?: KubeObject;
+  /** Who changes the fields, for metadata.managedFields; undefined leaves these as the transform gives them. */
+  manager?: string;
   /** What a PUT to a missing name creates; undefined where that is not allowed. */
-  createInstead?: () => KubeObject;
+  createInstead?: () => KubeObject | Promise<KubeObject>;
   /** False for the server's own writes that may change what clients may not. */
   strategy?: boolean;
 }
@@ -57,7 +60,7 @@ export async function updateObject(
         continue;
       }
       if (!params.createInstead) throw notFound(served.groupResource, params.name);
-      return createObject(env, served, params.createInstead(), {
+      return createObject(env, served, await params.createInstead(), {
         ...params,
         options: { ...params.options, kind: 'CreateOptions' },
       });
@@ -93,10 +96,14 @@ async function updateOnce(
   object.apiVersion = served.apiVersion;
   object.kind = served.info.kind;
   if (params.strategy !== false) strategy?.defaults?.(object);
+  const subresource = params.part?.name ?? '';
+  if (params.manager !== undefined) {
+    trackManager(env, served, old, object, { manager: params.manager, subresource });
+  }
   const attributes = {
     operation: 'UPDATE' as const,
     resource: served.info,
-    subresource: params.part?.name ?? '',
+    subresource,
     namespace: params.namespace,
     name: params.name,
     object: object as KubeObject | undefined,
@@ -109,6 +116,7 @@ async function updateOnce(
     object = attributes.object ?? object;
     if (params.strategy !== false) strategy?.defaults?.(object);
   }
+  keepTimesOfNoChange(object, old);
   takeOverMeta(object, old);
   if (params.strategy !== false) prepare(served, object, old, params, context);
   served.fillZeros(object);

