@@ -23,7 +23,8 @@ import { startRelay } from '../test/lab/relay.ts';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const EXECUTABLE = join(ROOT, 'dist/slipway');
 const INVENTORY = join(ROOT, 'inventories/demo.yaml');
-const LAB_ID = 'demo';
+/** Another name keeps a test's servers apart from a person's. */
+const LAB_ID = process.env['SLIPWAY_DEMO_LAB'] ?? 'demo';
 const BUSYBOX_IMAGE = 'slipway.local/busybox:1';
 const HELP = `npm run demo                      make the servers and the cluster, or bring them up to date
 npm run demo -- --down            remove both; nothing is left behind
@@ -84,7 +85,8 @@ The cluster is up. From this shell:
   kubectl get nodes
   kubectl create deployment web --image=${BUSYBOX_IMAGE} --replicas=3 -- sh -c 'mkdir -p /www && hostname > /www/index.html && httpd -f -p 8080 -h /www'
   kubectl expose deployment web --port=80 --target-port=8080
-  kubectl run ask --rm -i --restart=Never --image=${BUSYBOX_IMAGE} -- wget -qO- http://web
+  kubectl rollout status deployment web
+  kubectl exec deployment/web -- wget -qO- http://web
 
 Log in to a server: npm run demo -- --ssh cp1
 Remove everything:  npm run demo -- --down`);

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,24 +11,39 @@ const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 export interface UpRun {
   inventory: string;
-  /** Further flags; --ssh-key and --known-hosts of the lab are given unless they are here. */
+  /** Further flags; --known-hosts of the lab is given unless it is here. */
   flags?: readonly string[];
+  /** Whether to give the lab's --ssh-key, unless it is among the flags. Default true. */
+  key?: boolean;
+  /** The executable that runs `up`. Default: this checkout. */
+  executable?: string;
   env?: Record<string, string>;
   timeoutMs?: number;
 }
 
 /** Runs `slipway up` as an operator's machine in the lab's network would, with a home of its own. */
 export async function slipwayUp(lab: Lab, run: UpRun): Promise<CommandResult> {
+  const { command, env } = await upCommand(lab, run);
+  return await lab.fabricTryExec(command, { env, timeoutMs: run.timeoutMs ?? 60_000 });
+}
+
+/** The same as a child process, for runs that a test looks into or breaks off. */
+export async function startSlipwayUp(lab: Lab, run: UpRun): Promise<ChildProcess> {
+  const { command, env } = await upCommand(lab, run);
+  return lab.fabricSpawn(command, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+async function upCommand(lab: Lab, run: UpRun): Promise<{ command: string[]; env: NodeJS.ProcessEnv }> {
   const home = join(lab.directory, 'home');
   await mkdir(home, { recursive: true });
   const flags = [...(run.flags ?? [])];
-  if (!flags.includes('--ssh-key')) flags.push('--ssh-key', lab.sshKeyPath);
+  if (run.key !== false && !flags.includes('--ssh-key')) flags.push('--ssh-key', lab.sshKeyPath);
   if (!flags.includes('--known-hosts')) flags.push('--known-hosts', lab.knownHostsPath);
-  const env: NodeJS.ProcessEnv = { PATH: process.env['PATH'], HOME: home, NODE_NO_WARNINGS: '1', ...run.env };
-  return await lab.fabricTryExec([process.execPath, MAIN, 'up', '--inventory', run.inventory, ...flags], {
-    env,
-    timeoutMs: run.timeoutMs ?? 60_000,
-  });
+  const program = run.executable === undefined ? [process.execPath, MAIN] : [run.executable];
+  return {
+    command: [...program, 'up', '--inventory', run.inventory, ...flags],
+    env: { PATH: process.env['PATH'], HOME: home, NODE_NO_WARNINGS: '1', ...run.env },
+  };
 }
 
 /** Writes an inventory file into the lab's folder and gives its path. */
@@ -47,14 +63,27 @@ export const serverEntries = (
     roles: index === 0 ? ['control-plane', 'worker'] : ['worker'],
   }));
 
+const EVERYWHERE = [
+  '/etc',
+  '/usr',
+  '/opt',
+  '/root',
+  '/home',
+  '/srv',
+  '/boot',
+  '/var/lib',
+  '/var/spool',
+  '/var/cache',
+];
+
 /**
  * Everything on a server that an installer could have changed: each file, folder and link with its size, time,
  * mode and owner, each unit with its state, each user and package. What a running system writes by itself is left out, and
  * the mark that sudo leaves in the home of whoever used it.
  */
-export async function systemInventory(server: LabServer): Promise<string> {
+export async function systemInventory(server: LabServer, folders = EVERYWHERE): Promise<string> {
   return await server.exec(`
-for at in /etc /usr /opt /root /home /srv /boot /var/lib /var/spool /var/cache; do
+for at in ${folders.join(' ')}; do
   [ -e "$at" ] && find "$at" -xdev \\( -path /var/lib/systemd -o -path /var/lib/sudo -o -path /var/lib/private \\) -prune -o \\
     -printf '%p %y %s %T@ %m %u:%g %l\\n'
 done | grep -Ev '^/home/[^/]* d |/\\.sudo_as_admin_successful ' | sort

@@ -80,6 +80,10 @@ export async function writeFiles(node: Node, files: readonly FileSpec[]): Promis
   if (wanted.length === 0) return;
   const change = `write ${wanted.map(({ path }) => path).join(', ')}`;
   await node.change(change, () => putFiles(node.host, change, wanted, { signal: node.cluster.signal }));
+  // Components share files: the next one must not write them again.
+  for (const { path, content, mode, owner = 'root:root' } of wanted) {
+    node.facts.files.set(path, { sha256: sha256(content), mode: mode.toString(8), owner });
+  }
 }
 
 /** A phase that brings a component's files and makes its unit run with them. */
