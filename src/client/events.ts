@@ -102,7 +102,8 @@ export class EventRecorder {
           log.debug({ reason: event.reason, err: messageOf(error) }, 'an event was not written');
           return;
         }
-        await clock.sleep(RETRY_MS);
+        // A timer of this kind does not keep a process that is done from ending.
+        await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve));
       }
     }
   }
