@@ -57,6 +57,8 @@ export class TlsServer {
         initialWindowSize: 256 * 1024,
       },
       maxHeaderSize: limits.maxHeaderBytes,
+      // How often Node looks for connections that are past their time.
+      connectionsCheckingInterval: Math.min(5000, limits.headersTimeoutMs),
     } as http2.SecureServerOptions);
     this.#listenFor(this.#server);
   }
