@@ -131,7 +131,8 @@ export class ApiHandler {
           throw notFound(served.groupResource, info.name);
         }
         const target = { request, response, gzipThresholdBytes: limits.gzipThresholdBytes };
-        return dispatch({ env, hub, served, context, target });
+        const authorizeCreate = () => this.#authorize({ ...context, info: { ...info, verb: 'create' } });
+        return dispatch({ env, hub, served, context, target, authorizeCreate });
       }
     }
     for (const handler of paths) if (await handler.handle(context, response)) return undefined;

@@ -100,7 +100,8 @@ export class ControlPlane {
         random: (limit) => random.below(limit),
       }),
     );
-    this.env = { storage, cache: this.cache, parsed, clock, log, random, admission, store: this.store };
+    const { cache, store, table } = this;
+    this.env = { storage, cache, parsed, clock, log, random, admission, store, table };
     this.roleAggregation = new RoleAggregation({ store: this.store, feed, clock, log });
     this.metrics.observeSources({
       watchers: () => this.hub.counts(),

@@ -1,4 +1,5 @@
 import type { KubeObject, ResourceInfo } from '../api/resource.ts';
+import type { CustomKind } from './custom-kind.ts';
 import type { FieldError } from './field-error.ts';
 import type { ObjectDeleteOptions, ObjectStore } from './object-store.ts';
 import type { ApiRequest, ApiResponse, RequestContext } from './request-context.ts';
@@ -43,6 +44,9 @@ export interface ResourceDefinition<T extends KubeObject = KubeObject> {
     toStored(object: T): KubeObject;
     fromStored(object: KubeObject): T;
   };
+
+  /** Set for a kind that a CustomResourceDefinition declares: there is no schema of ours for it. */
+  readonly custom?: CustomKind;
 
   readonly strategy?: ResourceStrategy<T>;
   readonly subresources?: ReadonlyArray<Subresource<T>>;
@@ -159,6 +163,8 @@ export interface ScaleSubresource<T extends KubeObject> {
   readonly type: 'scale';
   readonly name: 'scale';
   read(object: T): { specReplicas: number; statusReplicas: number; selector: string };
+  /** Where the replicas are in the object, as names of fields. Default: spec, replicas. */
+  readonly replicasPath?: readonly string[];
   /** Sets spec.replicas on the object. */
   write(object: T, replicas: number): void;
 }

@@ -11,6 +11,7 @@ import type { KubeObject, ResourceInfo } from '../../api/resource.ts';
 import { apiVersionOf } from '../../api/resource.ts';
 import { schemaForKind } from '../../api/schema.ts';
 import { SlipwayError } from '../../base/errors.ts';
+import { APPLY_PATCH } from '../apply/apply-handler.ts';
 import { mediaType, warningsOf } from '../codec/decode-body.ts';
 import { invalid } from '../field-error.ts';
 import type { RequestContext } from '../request-context.ts';
@@ -26,6 +27,16 @@ const JSON_PATCH = 'application/json-patch+json';
 const MERGE_PATCH = 'application/merge-patch+json';
 const STRATEGIC_PATCH = 'application/strategic-merge-patch+json';
 
+/** The kinds of patches that an endpoint takes, in upstream's order. */
+function acceptedPatches(strategic: boolean): string[] {
+  return [JSON_PATCH, MERGE_PATCH, ...(strategic ? [STRATEGIC_PATCH] : []), APPLY_PATCH];
+}
+
+/** Whether the request applies a configuration rather than a patch. */
+export function isApply(context: RequestContext): boolean {
+  return mediaType(context.http.headers['content-type']) === APPLY_PATCH;
+}
+
 /** A patch that was read but not applied yet; it is applied anew when an update is tried again. */
 export interface Patch {
   type: typeof JSON_PATCH | typeof MERGE_PATCH | typeof STRATEGIC_PATCH;
@@ -37,7 +48,7 @@ export interface Patch {
 /** Reads the body. Strategic merge is for kinds with a schema of ours; custom resources have none. */
 export async function readPatch(context: RequestContext, strategic: boolean): Promise<Patch> {
   const { http } = context;
-  const accepted: string[] = [JSON_PATCH, MERGE_PATCH, ...(strategic ? [STRATEGIC_PATCH] : [])];
+  const accepted = acceptedPatches(strategic);
   const type = mediaType(http.headers['content-type']);
   if (!accepted.includes(type)) throw unsupportedMediaType(accepted);
   const text = (await http.body()).toString();

@@ -13,6 +13,8 @@ export interface ResourceCall {
   readonly served: ServedResource;
   readonly context: RequestContext;
   readonly target: SendTarget;
+  /** Rejects unless the user may create, too: for a write that creates what is not there. */
+  authorizeCreate(): Promise<void>;
 }
 
 /** Whether protobuf is offered: all built-in kinds have it, custom ones do not. */

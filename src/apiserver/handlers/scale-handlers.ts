@@ -1,15 +1,21 @@
+import { decodeValue } from '../../api/json/decode.ts';
 import type { KubeObject } from '../../api/resource.ts';
+import { schemaForKind } from '../../api/schema.ts';
+import { answerOf, readApplied, reportDuplicates } from '../apply/apply-handler.ts';
+import { managerOrUserAgent } from '../apply/field-managers.ts';
+import { ScaleManagers } from '../apply/scale-managers.ts';
 import { decodeBody } from '../codec/decode-body.ts';
 import { invalid } from '../field-error.ts';
 import { updateObject } from '../registry/update.ts';
 import type { ScaleSubresource } from '../resource-definition.ts';
 import { sendObject } from '../respond/send.ts';
 import { badRequest, conflict, invalidObject } from '../status-errors.ts';
-import { applyPatch, readPatch } from './patch.ts';
+import { applyPatch, isApply, readPatch } from './patch.ts';
 import { currentEntry } from './read-handlers.ts';
 import { negotiatePlain } from './resource-call.ts';
 import type { ResourceCall } from './resource-call.ts';
 import { parseWriteOptions } from './write-options.ts';
+import type { WriteOptions } from './write-options.ts';
 
 interface Scale extends KubeObject {
   spec?: { replicas?: number };
@@ -28,10 +34,8 @@ export async function handleScale(call: ResourceCall, scale: ScaleSubresource<Ku
     await sendObject(target, 200, scaleOf(scale, object), representation);
     return;
   }
-  const isPatch = http.method === 'PATCH';
-  const patch = isPatch ? await readPatch(context, served.hasProtobuf) : undefined;
-  const options = parseWriteOptions(http.query, isPatch ? 'PatchOptions' : 'UpdateOptions');
-  const sent = patch ? undefined : ((await decodeBody(context, SCALE, options.fieldValidation)) as Scale);
+  const change = await readChange(call);
+  const { options } = change;
   const outcome = await updateObject(
     env,
     served,
@@ -44,18 +48,59 @@ export async function handleScale(call: ResourceCall, scale: ScaleSubresource<Ku
       options: options.object,
     },
     (current) => {
+      const managers = new ScaleManagers(env, served, scale, current);
       const before = scaleOf(scale, current);
-      const wanted = patch
-        ? (applyPatch(patch, before, SCALE, context, options.fieldValidation) as Scale)
-        : (sent ?? before);
+      const wanted = change.scaled(before, managers);
       check(call, wanted, current);
       const copy = served.codec.clone(current);
       scale.write(copy, wanted.spec?.replicas ?? 0);
       (copy.metadata ??= {}).resourceVersion = wanted.metadata?.resourceVersion ?? '';
+      managers.writeBack(copy, wanted);
       return copy;
     },
   );
   await sendObject(target, 200, scaleOf(scale, outcome.object), representation);
+}
+
+interface ScaleChange {
+  options: WriteOptions;
+  /** The Scale that the request makes of the present one, with its managers. */
+  scaled(before: Scale, managers: ScaleManagers): Scale;
+}
+
+async function readChange(call: ResourceCall): Promise<ScaleChange> {
+  const { served, context } = call;
+  const { http } = context;
+  if (http.method === 'PATCH' && isApply(context)) {
+    const applied = await readApplied(context);
+    const options = parseWriteOptions(http.query, 'PatchOptions', true);
+    return {
+      options,
+      scaled(before, managers) {
+        try {
+          const wanted = managers.apply(before, applied.object, options.fieldManager, options.force);
+          reportDuplicates(applied, options, context);
+          return decodeValue(wanted, schemaForKind(SCALE.group, SCALE.version, SCALE.kind)).object;
+        } catch (error) {
+          throw answerOf(error);
+        }
+      },
+    };
+  }
+  const patch = http.method === 'PATCH' ? await readPatch(context, served.hasProtobuf) : undefined;
+  const options = parseWriteOptions(http.query, patch ? 'PatchOptions' : 'UpdateOptions');
+  const sent = patch ? undefined : ((await decodeBody(context, SCALE, options.fieldValidation)) as Scale);
+  const manager = managerOrUserAgent(options.fieldManager, http.headers['user-agent']);
+  return {
+    options,
+    scaled(before, managers) {
+      const wanted = patch
+        ? (applyPatch(patch, before, SCALE, context, options.fieldValidation) as Scale)
+        : served.codec.clone(sent ?? before);
+      managers.update(before, wanted, manager);
+      return wanted;
+    },
+  };
 }
 
 function check(call: ResourceCall, wanted: Scale, current: KubeObject): void {

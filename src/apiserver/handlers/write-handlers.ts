@@ -1,4 +1,6 @@
 import type { KubeObject } from '../../api/resource.ts';
+import { applyConfig, readApplied } from '../apply/apply-handler.ts';
+import { managerOrUserAgent } from '../apply/field-managers.ts';
 import { decodeBody } from '../codec/decode-body.ts';
 import { createObject } from '../registry/create.ts';
 import { updateObject } from '../registry/update.ts';
@@ -6,10 +8,11 @@ import type { UpdateParams } from '../registry/update.ts';
 import type { StatusSubresource } from '../resource-definition.ts';
 import { sendStored } from '../respond/object-answer.ts';
 import { sendObject } from '../respond/send.ts';
-import { applyPatch, readPatch } from './patch.ts';
+import { applyPatch, isApply, readPatch } from './patch.ts';
 import { negotiateObject } from './resource-call.ts';
 import type { ResourceCall } from './resource-call.ts';
 import { parseWriteOptions } from './write-options.ts';
+import type { WriteOptions } from './write-options.ts';
 
 /** POST to a collection. */
 export async function handleCreate(call: ResourceCall): Promise<void> {
@@ -36,6 +39,7 @@ export async function handleCreate(call: ResourceCall): Promise<void> {
     dryRun: options.dryRun,
     admission: true,
     options: options.object,
+    manager: managerOrUserAgent(options.fieldManager, context.http.headers['user-agent']),
   });
   await sendStored(target, served, 201, outcome, representation, env.clock.now());
 }
@@ -46,9 +50,10 @@ export async function handleUpdate(call: ResourceCall, part?: StatusSubresource<
   const representation = negotiateObject(call);
   const options = parseWriteOptions(context.http.query, 'UpdateOptions');
   const object = await decodeBody(context, served.info, options.fieldValidation);
-  const params = updateParams(call, options.dryRun, options.object, part);
+  const params = updateParams(call, options, part);
   if (!part && served.definition.strategy?.allowCreateOnUpdate && !object.metadata?.resourceVersion) {
-    params.createInstead = () => {
+    params.createInstead = async () => {
+      await call.authorizeCreate();
       (object.metadata ??= {}).name = context.info.name;
       return object;
     };
@@ -62,19 +67,42 @@ export async function handleUpdate(call: ResourceCall, part?: StatusSubresource<
 export async function handlePatch(call: ResourceCall, part?: StatusSubresource<KubeObject>): Promise<void> {
   const { env, served, context, target } = call;
   const representation = negotiateObject(call);
+  if (isApply(context)) return handleApply(call, part);
   const patch = await readPatch(context, served.hasProtobuf);
   const options = parseWriteOptions(context.http.query, 'PatchOptions');
-  const params = updateParams(call, options.dryRun, options.object, part);
+  const params = updateParams(call, options, part);
   const outcome = await updateObject(env, served, params, (current) =>
     applyPatch(patch, current, served.info, context, options.fieldValidation),
   );
   await sendStored(target, served, 200, outcome, representation, env.clock.now());
 }
 
+/** PATCH with an applied configuration: creates what is not there. */
+async function handleApply(call: ResourceCall, part?: StatusSubresource<KubeObject>): Promise<void> {
+  const { env, served, context, target } = call;
+  const representation = negotiateObject(call);
+  const applied = await readApplied(context);
+  const options = parseWriteOptions(context.http.query, 'PatchOptions', true);
+  const params = updateParams(call, options, part);
+  // Its own field manager has noted the owners already.
+  delete params.manager;
+  const subresource = part?.name ?? '';
+  if (!part) {
+    params.createInstead = async () => {
+      await call.authorizeCreate();
+      return applyConfig(call, applied, options, undefined, subresource);
+    };
+  }
+  const outcome = await updateObject(env, served, params, (current) =>
+    applyConfig(call, applied, options, current, subresource),
+  );
+  const status = outcome.created ? 201 : 200;
+  await sendStored(target, served, status, outcome, representation, env.clock.now());
+}
+
 function updateParams(
   call: ResourceCall,
-  dryRun: boolean,
-  options: KubeObject,
+  options: WriteOptions,
   part: StatusSubresource<KubeObject> | undefined,
 ): UpdateParams {
   const { context } = call;
@@ -82,9 +110,10 @@ function updateParams(
     namespace: context.info.namespace,
     name: context.info.name,
     context,
-    dryRun,
+    dryRun: options.dryRun,
     admission: true,
-    options,
+    options: options.object,
+    manager: managerOrUserAgent(options.fieldManager, context.http.headers['user-agent']),
   };
   if (part) params.part = part;
   return params;

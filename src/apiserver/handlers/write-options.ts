@@ -1,6 +1,7 @@
 import type { KubeObject } from '../../api/resource.ts';
 import type { FieldError } from '../field-error.ts';
-import { invalid, notSupported, tooLong } from '../field-error.ts';
+import { forbidden, invalid, notSupported, required, tooLong } from '../field-error.ts';
+import { isTrue } from '../http/request-info.ts';
 import { invalidObject } from '../status-errors.ts';
 
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
@@ -10,6 +11,8 @@ export interface WriteOptions {
   dryRun: boolean;
   fieldManager: string;
   fieldValidation: FieldValidation;
+  /** Only for an apply: takes fields over from others. */
+  force: boolean;
   object: KubeObject;
 }
 
@@ -19,11 +22,16 @@ const MAX_FIELD_MANAGER = 128;
 export function parseWriteOptions(
   query: URLSearchParams,
   kind: 'CreateOptions' | 'UpdateOptions' | 'PatchOptions',
+  isApply = false,
 ): WriteOptions {
   const dryRun = query.getAll('dryRun').filter((value) => value !== '');
   const fieldManager = query.get('fieldManager') ?? '';
   const fieldValidation = query.get('fieldValidation') ?? '';
-  const errors: FieldError[] = [...fieldManagerErrors(fieldManager), ...dryRunErrors(dryRun)];
+  const force = kind === 'PatchOptions' ? query.get('force') : null;
+  const errors: FieldError[] = [];
+  if (isApply && fieldManager === '') errors.push(required('fieldManager', 'is required for apply patch'));
+  if (!isApply && force !== null) errors.push(forbidden('force', 'may not be specified for non-apply patch'));
+  errors.push(...fieldManagerErrors(fieldManager), ...dryRunErrors(dryRun));
   if (!['', 'Ignore', 'Warn', 'Strict'].includes(fieldValidation)) {
     errors.push(notSupported('fieldValidation', fieldValidation, ['', 'Ignore', 'Strict', 'Warn']));
   }
@@ -31,10 +39,12 @@ export function parseWriteOptions(
   const object: KubeObject & Record<string, unknown> = { kind, apiVersion: 'meta.k8s.io/v1' };
   if (dryRun.length > 0) object.dryRun = dryRun;
   if (fieldManager !== '') object.fieldManager = fieldManager;
+  if (force !== null) object.force = isTrue(force);
   if (fieldValidation !== '') object.fieldValidation = fieldValidation;
   return {
     dryRun: dryRun.length > 0,
     fieldManager,
+    force: isTrue(force),
     fieldValidation: fieldValidation === '' ? 'Warn' : (fieldValidation as FieldValidation),
     object,
   };

@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
-import { nextTurn } from '../next-turn.ts';
+import { nextTurn } from '../../base/next-turn.ts';
 
 /** Work is handed back to the event loop after so long, so that others' requests do not wait. */
 const SLICE_MS = 8;
