@@ -6,6 +6,8 @@ import test from 'ava';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const MAX_FILE_LINES = 320;
+/** A test file is a table of cases: it may be longer than what must be held in mind at once. */
+const MAX_TEST_FILE_LINES = 600;
 const MAX_FUNCTION_LINES = 75;
 
 /** Folder of src/ → the folders of src/ that it may import besides itself. ARCHITECTURE.md says why. */
@@ -30,7 +32,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const ONLY_IN: Record<string, readonly string[]> = {
   ssh2: ['src/provision/ssh/'],
   'ssh-config': ['src/provision/ssh/'],
-  '@grpc/grpc-js': ['src/kubelet/cri/', 'src/storage/etcd/', 'bench/'],
+  '@grpc/grpc-js': ['src/kubelet/cri/', 'src/kubelet/probes/grpc-health.ts', 'src/storage/etcd/'],
   commander: ['src/cmd/', 'src/main.ts'],
   listr2: ['src/bootstrap/', 'src/cmd/'],
   'dns-packet': ['src/dns/'],
@@ -115,7 +117,9 @@ test('a package that one folder wraps is imported there alone', (t) => {
 
 test('no file is longer than a reader can hold', (t) => {
   const long = everything
-    .filter((file) => file.lines.length > MAX_FILE_LINES)
+    .filter(
+      (file) => file.lines.length > (file.path.endsWith('.test.ts') ? MAX_TEST_FILE_LINES : MAX_FILE_LINES),
+    )
     .map(
       (file) =>
         `${file.path} has ${file.lines.length} lines: split it by what a reader looks for (at most ${MAX_FILE_LINES})`,
@@ -159,7 +163,9 @@ function functionsOf(file: SourceFile): Array<{ name: string; line: number; leng
     const match = start.exec(line);
     if (!match || control.has(match[2] ?? '') || /;\s*$/.test(line)) continue;
     const closing = `${match[1] ?? ''}}`;
-    const end = file.lines.findIndex((candidate, at) => at > index && candidate === closing);
+    const end = file.lines.findIndex(
+      (candidate, at) => at > index && candidate.replace(/[,;)]+$/, '') === closing,
+    );
     if (end > 0) found.push({ name: match[2] ?? '', line: index + 1, length: end - index + 1 });
   }
   return found;
@@ -202,7 +208,8 @@ test('no unfinished work is left in the code', (t) => {
   for (const file of everything) {
     if (file.path === 'test/tidy.test.ts') continue;
     for (const [index, line] of file.lines.entries()) {
-      if (/(\/\/|^\s*\*).*\b(TODO|FIXME|XXX|HACK)\b/.test(line)) problems.push(`${file.path}:${index + 1} ${line.trim()}`);
+      if (/(\/\/|^\s*\*).*\b(TODO|FIXME|XXX|HACK)\b/.test(line))
+        problems.push(`${file.path}:${index + 1} ${line.trim()}`);
     }
   }
   t.deepEqual(problems, []);

@@ -1,5 +1,5 @@
 import type { OutgoingHttpHeaders } from 'node:http2';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { nextTurn } from '../base/next-turn.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Connection } from './connection.ts';
 import { exchange, ExchangeFailure, readBody } from './exchange.ts';

@@ -8,6 +8,7 @@ import { messageOf, SlipwayError } from '../base/errors.ts';
 import { startHealthServer } from '../base/health-server.ts';
 import { runTogether, untilAborted } from '../base/lifecycle.ts';
 import type { Logger } from '../base/log.ts';
+import { nextTurn } from '../base/next-turn.ts';
 import { WorkQueue } from '../base/work-queue.ts';
 import type { Client } from '../client/client.ts';
 import { dropManagedFields, ResourceInformer } from '../client/informer.ts';
@@ -181,7 +182,7 @@ class ServiceProxy {
     for (const key of this.#dirty) {
       this.#dirty.delete(key);
       this.#update(key);
-      if (++count % YIELD_EVERY === 0) await new Promise((resolve) => setImmediate(resolve));
+      if (++count % YIELD_EVERY === 0) await nextTurn();
     }
     const removeStale = this.#removeStale;
     this.#removeStale = false;

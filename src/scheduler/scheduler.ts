@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { nextTurn } from '../base/next-turn.ts';
 import { NAMESPACES, NODES, PODS } from '../api/gen/resources.ts';
 import type { Node, Pod } from '../api/gen/types/core-v1.ts';
 import type { Clock } from '../base/clock.ts';

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
-import { nextTurn } from '../next-turn.ts';
+import { nextTurn } from '../../base/next-turn.ts';
 import { resourceExpired } from '../status-errors.ts';
 import type { ResourceCache } from '../watch-cache/resource-cache.ts';
 import type { WatchCache } from '../watch-cache/watch-cache.ts';

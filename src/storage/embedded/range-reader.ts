@@ -1,3 +1,4 @@
+import { nextTurn } from '../../base/next-turn.ts';
 import type { KeyValue, RangeResult } from '../storage.ts';
 import type { Reader } from './reader.ts';
 
@@ -70,7 +71,7 @@ export class RangeReader {
   }
 
   async #yield(): Promise<void> {
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await nextTurn();
     this.#checkOpen();
   }
 }
