@@ -21,6 +21,7 @@ export interface ConnectionOptions {
 /** Streams that we leave free below the server's limit: a request beyond it would wait without a word. */
 const SPARE_STREAMS = 2;
 const DEFAULT_MAX_STREAMS = 100;
+const CONNECTION_WINDOW = 16 * 1024 * 1024;
 
 /** One HTTP/2 connection that notices by itself when its other end is gone. */
 export class Connection {
@@ -37,6 +38,8 @@ export class Connection {
     this.server = server;
     this.#session = session;
     this.#options = options;
+    // The default window of 64 KiB is shared by all streams: one watch that is read slowly would hold up the rest.
+    session.setLocalWindowSize(CONNECTION_WINDOW);
     this.#learnLimit(session.remoteSettings?.maxConcurrentStreams);
     session.on('remoteSettings', (settings) => this.#learnLimit(settings.maxConcurrentStreams));
     // The session's own error reaches every stream on it; without a listener it would end the process.
