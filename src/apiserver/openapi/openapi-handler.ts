@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { nextTurn } from '../../base/next-turn.ts';
 import type { PathHandler } from '../path-handler.ts';
 import type { ApiResponse, RequestContext } from '../request-context.ts';
 import type { ResourceTable } from '../registry/resource-table.ts';
@@ -49,12 +50,14 @@ export class OpenApiHandler implements PathHandler {
     }
     const groups = this.#groups();
     if (path === '/openapi/v3') {
-      await this.#send(
-        context,
-        response,
-        JSON_TYPE,
-        this.#document('index', () => this.#index(groups)),
-      );
+      // All documents at once would hold the event loop too long.
+      for (const [key, resources] of groups) {
+        if (this.#documents.has(`v3 ${key}`)) continue;
+        this.#groupDocument(key, resources);
+        await nextTurn();
+      }
+      const index = this.#document('index', () => this.#index(groups));
+      await this.#send(context, response, JSON_TYPE, index);
       return true;
     }
     const key = path.slice('/openapi/v3/'.length);
@@ -68,17 +71,21 @@ export class OpenApiHandler implements PathHandler {
     const accept = context.http.headers.accept ?? '*/*';
     for (const { type } of parseAccept(accept)) {
       if (type === V2_PROTOBUF || type === 'application/com.github.googleapis.gnostic.openapiv2+protobuf') {
-        const document = this.#document('v2 protobuf', () => encodeOpenApiV2(documentV2(this.#shown())));
+        const document = this.#document('v2 protobuf', () => encodeOpenApiV2(this.#v2()));
         await this.#send(context, response, V2_PROTOBUF_ANSWER, document);
         return;
       }
       if (type === JSON_TYPE || type === 'application/*' || type === '*/*') {
-        const document = this.#document('v2', () => json(documentV2(this.#shown())));
+        const document = this.#document('v2', () => json(this.#v2()));
         await this.#send(context, response, JSON_TYPE, document);
         return;
       }
     }
     throw notAcceptable([JSON_TYPE, V2_PROTOBUF]);
+  }
+
+  #v2(): object {
+    return documentV2(this.#shown());
   }
 
   #shown(): ServedResource[] {
