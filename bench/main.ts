@@ -9,6 +9,7 @@ import { buildRelease } from '../scripts/build/release.ts';
 import { renderTable, type Section } from './table.ts';
 
 const SECTIONS: Record<string, (root: string) => Promise<Section>> = {
+  cluster: async () => (await import('./cluster.ts')).benchCluster(),
   api: async (root) => (await import('./api.ts')).benchApi(root),
   watch: async (root) => (await import('./watch.ts')).benchWatch(root),
   idle: async (root) => (await import('./idle.ts')).benchIdle(root),
