@@ -1,4 +1,4 @@
-import type { ExecutionContext, TestFn } from 'ava';
+import type { ExecutionContext } from 'ava';
 import { isRuntimeError } from '../../src/kubelet/cri/runtime-error.ts';
 import type { ContainerConfig, CriRuntime, PodSandboxConfig } from '../../src/kubelet/cri/runtime.ts';
 import { waitFor } from '../helpers/wait-for.ts';
@@ -15,7 +15,8 @@ let serial = 0;
 
 /** What every CriRuntime does: the fake and containerd run the same rows. */
 export function runtimeContract(
-  test: TestFn,
+  /** `test` or `test.serial`. */
+  test: (title: string, run: (t: ExecutionContext) => Promise<void>) => void,
   name: string,
   open: () => Promise<RuntimeFixture>,
   close: (fixture: RuntimeFixture) => Promise<void>,

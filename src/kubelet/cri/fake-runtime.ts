@@ -63,7 +63,9 @@ export class FakeRuntime implements CriRuntime {
     { type: 'NetworkReady', status: true, reason: '', message: '' },
   ];
   /** What a command in a container answers. */
-  onExec: (container: string, command: string[]) => ExecAnswer | Promise<ExecAnswer> = () => ({ exitCode: 0 });
+  onExec: (container: string, command: string[]) => ExecAnswer | Promise<ExecAnswer> = () => ({
+    exitCode: 0,
+  });
   /** Throws to refuse a call, by name: 'pullImage', 'createContainer', 'runPodSandbox' … */
   onCall: (name: string, detail: string) => void = () => undefined;
   /** Whether a container ends when it is told to; otherwise the timeout has to pass. */

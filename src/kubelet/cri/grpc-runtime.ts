@@ -85,7 +85,7 @@ export class GrpcRuntime implements CriRuntime {
   }
 
   async stopPodSandbox(id: string): Promise<void> {
-    await this.#channel.call(
+    await this.#unlessGone(
       RUNTIME,
       'StopPodSandbox',
       { pod_sandbox_id: id },
@@ -94,7 +94,7 @@ export class GrpcRuntime implements CriRuntime {
   }
 
   async removePodSandbox(id: string): Promise<void> {
-    await this.#channel.call(RUNTIME, 'RemovePodSandbox', { pod_sandbox_id: id });
+    await this.#unlessGone(RUNTIME, 'RemovePodSandbox', { pod_sandbox_id: id });
   }
 
   async listContainers(filter?: PodFilter): Promise<ContainerSummary[]> {
@@ -144,7 +144,7 @@ export class GrpcRuntime implements CriRuntime {
   }
 
   async removeContainer(id: string): Promise<void> {
-    await this.#channel.call(RUNTIME, 'RemoveContainer', { container_id: id });
+    await this.#unlessGone(RUNTIME, 'RemoveContainer', { container_id: id });
   }
 
   async updateContainerResources(id: string, resources: LinuxContainerResources): Promise<void> {
@@ -275,6 +275,15 @@ export class GrpcRuntime implements CriRuntime {
       );
     } catch (error) {
       if (!(signal.aborted && isRuntimeError(error, 'Cancelled'))) throw error;
+    }
+  }
+
+  /** What is gone needs no stopping and no removing: runtimes differ in whether they call it an error. */
+  async #unlessGone(...call: Parameters<GrpcChannel['call']>): Promise<void> {
+    try {
+      await this.#channel.call(...call);
+    } catch (error) {
+      if (!isRuntimeError(error, 'NotFound')) throw error;
     }
   }
 
