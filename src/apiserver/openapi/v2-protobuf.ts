@@ -117,7 +117,7 @@ class Encoder {
 
   /** `x-…` members, their values in YAML (of which JSON is a part). */
   extensions(number: number, value: Json): void {
-    for (const [name, member] of Object.entries(value).reverse()) {
+    for (const [name, member] of Object.entries(value).toReversed()) {
       if (!name.startsWith('x-')) continue;
       this.nested(number, () => {
         this.any(2, member);
@@ -139,7 +139,7 @@ class Encoder {
   }
 
   each(members: Json, write: (name: string, value: Json) => void): void {
-    for (const [name, value] of Object.entries(members).reverse()) write(name, value as Json);
+    for (const [name, value] of Object.entries(members).toReversed()) write(name, value as Json);
   }
 
   list(value: unknown, write: (item: unknown) => void): void {
