@@ -196,7 +196,8 @@ const revision = createRows('controllerrevisions.apps', {
   apiVersion: 'apps/v1',
   kind: 'ControllerRevision',
   metadata: { name: 'a' },
-  ...{ data: { a: 1 }, revision: 1 },
+  data: { a: 1 },
+  revision: 1,
 });
 test('a revision has data', revision, { data: undefined }, 'data: Required value: data is mandatory');
 

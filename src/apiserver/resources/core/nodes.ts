@@ -40,9 +40,9 @@ function validate(node: Node): FieldError[] {
   const errors: Errors = [];
   validateTaints(errors, 'spec.taints', node.spec?.taints);
   const ranges = node.spec?.podCIDRs ?? [];
-  ranges.forEach((range, index) =>
-    checkFormat(errors, at('spec.podCIDRs', index), range, cidrProblems(range)),
-  );
+  ranges.forEach((range, index) => {
+    checkFormat(errors, at('spec.podCIDRs', index), range, cidrProblems(range));
+  });
   const families = new Set(ranges.map((range) => ipFamily(range.split('/')[0] ?? '')));
   if (ranges.length > 2 || (ranges.length === 2 && families.size < 2)) {
     const why = 'may specify no more than one CIDR for each IP family';
