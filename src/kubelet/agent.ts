@@ -216,7 +216,10 @@ export class Agent {
       added: (pod) => this.#update(pod),
       updated: (_old, pod) => this.#update(pod),
       deleted: (pod) => {
-        if (isMirrorPod(pod)) return;
+        if (isMirrorPod(pod)) {
+          this.#static?.lookSoon();
+          return;
+        }
         workers.remove(uidOf(pod));
         status.forget(uidOf(pod));
       },

@@ -90,35 +90,7 @@ export function createPodMachinery(options: MachineryOptions): PodMachinery {
     clock,
     contents: new VolumeContents({ reader: objects, tokens, context }),
   });
-  const hooks = new HookRunner(runtime, clock);
-  const killer = new ContainerKiller({ runtime, hooks, events, clock, log });
-  const images = new ImagePuller({ runtime, events, clock });
-  const backoff = new CrashBackoff(clock);
-  const starter = new ContainerStarter({
-    runtime,
-    images,
-    hooks,
-    killer,
-    events,
-    paths,
-    mounter,
-    log,
-    clusterDomain: options.clusterDomain,
-    memoryCapacityBytes: options.memoryCapacityBytes,
-    environment: (pod, ips) => environmentOf(pod, ips, options, objects),
-  });
-  const executor = new PodExecutor({
-    runtime,
-    starter,
-    killer,
-    backoff,
-    paths,
-    events,
-    clock,
-    log,
-    dns: options.dns,
-    runtimeHandler: options.runtimeHandler,
-  });
+  const { backoff, executor, images, killer } = containerParts(options, { mounter, objects, paths });
   const probes = new ProbeManager({
     runner: new ProbeRunner({ runtime, events, clock, log }),
     status: (uid) => status.get(uid),
@@ -153,6 +125,45 @@ export function createPodMachinery(options: MachineryOptions): PodMachinery {
     await status.stop();
   };
   return { workers, status, probes, reader, volumes, cgroups, paths, stop };
+}
+
+/** What starts and stops containers. */
+function containerParts(
+  options: MachineryOptions,
+  shared: { mounter: Mounter; objects: ObjectCache; paths: KubeletPaths },
+) {
+  const { clock, events, log, runtime } = options;
+  const { mounter, objects, paths } = shared;
+  const hooks = new HookRunner(runtime, clock);
+  const killer = new ContainerKiller({ runtime, hooks, events, clock, log });
+  const images = new ImagePuller({ runtime, events, clock });
+  const backoff = new CrashBackoff(clock);
+  const starter = new ContainerStarter({
+    runtime,
+    images,
+    hooks,
+    killer,
+    events,
+    paths,
+    mounter,
+    log,
+    clusterDomain: options.clusterDomain,
+    memoryCapacityBytes: options.memoryCapacityBytes,
+    environment: (pod, ips) => environmentOf(pod, ips, options, objects),
+  });
+  const executor = new PodExecutor({
+    runtime,
+    starter,
+    killer,
+    backoff,
+    paths,
+    events,
+    clock,
+    log,
+    dns: options.dns,
+    runtimeHandler: options.runtimeHandler,
+  });
+  return { backoff, executor, images, killer };
 }
 
 function environmentOf(

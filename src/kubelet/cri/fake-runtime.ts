@@ -1,16 +1,15 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
+import { FakeImages } from './fake-images.ts';
+import type { FakeContainer, FakeSandbox } from './fake-state.ts';
 import { RuntimeError } from './runtime-error.ts';
 import type {
-  AuthConfig,
   ContainerConfig,
-  ContainerState,
   ContainerStats,
   ContainerStatusInfo,
   ContainerSummary,
   CriRuntime,
-  Image,
   LinuxContainerResources,
   PodFilter,
   PodSandbox,
@@ -18,29 +17,6 @@ import type {
   PodSandboxStatus,
   RuntimeCondition,
 } from './runtime.ts';
-
-interface FakeSandbox {
-  id: string;
-  config: PodSandboxConfig;
-  ready: boolean;
-  createdAtMs: number;
-  ip: string;
-}
-
-interface FakeContainer {
-  id: string;
-  sandboxId: string;
-  config: ContainerConfig;
-  state: ContainerState;
-  createdAtMs: number;
-  startedAtMs: number;
-  finishedAtMs: number;
-  exitCode: number;
-  reason: string;
-  logPath: string;
-  stopped: Array<() => void>;
-  resources: LinuxContainerResources;
-}
 
 export type ExecAnswer = { exitCode: number; stdout?: string; stderr?: string };
 
@@ -52,12 +28,9 @@ const notFound = (what: string, id: string) => new RuntimeError('NotFound', `${w
  * containers with `exit`, and say what commands answer. It passes the suite that containerd passes
  * (test/contract/cri-runtime.ts).
  */
-export class FakeRuntime implements CriRuntime {
-  /** 'runPodSandbox web', 'createContainer web/app', 'startContainer app', … in order. */
-  readonly calls: string[] = [];
+export class FakeRuntime extends FakeImages implements CriRuntime {
   readonly sandboxes = new Map<string, FakeSandbox>();
   readonly containers = new Map<string, FakeContainer>();
-  readonly images = new Map<string, Image>();
   conditions: RuntimeCondition[] = [
     { type: 'RuntimeReady', status: true, reason: '', message: '' },
     { type: 'NetworkReady', status: true, reason: '', message: '' },
@@ -66,20 +39,14 @@ export class FakeRuntime implements CriRuntime {
   onExec: (container: string, command: string[]) => ExecAnswer | Promise<ExecAnswer> = () => ({
     exitCode: 0,
   });
-  /** Throws to refuse a call, by name: 'pullImage', 'createContainer', 'runPodSandbox' … */
-  onCall: (name: string, detail: string) => void = () => undefined;
   /** Whether a container ends when it is told to; otherwise the timeout has to pass. */
   obedient = true;
   readonly #clock: Clock;
   #serial = 0;
 
   constructor(clock: Clock) {
+    super();
     this.#clock = clock;
-  }
-
-  addImage(name: string, fields: Partial<Image> = {}): void {
-    const image = { id: `sha256:${name}`, repoTags: [name], repoDigests: [], sizeBytes: 1000, username: '' };
-    this.images.set(name, { ...image, pinned: false, ...fields });
   }
 
   /** The newest container of that name. */
@@ -123,7 +90,7 @@ export class FakeRuntime implements CriRuntime {
   }
 
   async runPodSandbox(config: PodSandboxConfig, _handler: string, signal?: AbortSignal): Promise<string> {
-    this.#call('runPodSandbox', config.metadata.name);
+    this.record('runPodSandbox', config.metadata.name);
     signal?.throwIfAborted();
     const id = this.#id('sandbox');
     const ip = `10.244.0.${(this.#serial % 250) + 2}`;
@@ -134,7 +101,7 @@ export class FakeRuntime implements CriRuntime {
   async stopPodSandbox(id: string): Promise<void> {
     const sandbox = this.sandboxes.get(id);
     if (!sandbox) return;
-    this.#call('stopPodSandbox', sandbox.config.metadata.name);
+    this.record('stopPodSandbox', sandbox.config.metadata.name);
     for (const container of this.containers.values()) {
       if (container.sandboxId === id && container.state === 'Running') this.#end(container, 137);
     }
@@ -144,7 +111,7 @@ export class FakeRuntime implements CriRuntime {
   async removePodSandbox(id: string): Promise<void> {
     const sandbox = this.sandboxes.get(id);
     if (!sandbox) return;
-    this.#call('removePodSandbox', sandbox.config.metadata.name);
+    this.record('removePodSandbox', sandbox.config.metadata.name);
     for (const [key, { sandboxId }] of this.containers) if (sandboxId === id) this.containers.delete(key);
     this.sandboxes.delete(id);
   }
@@ -191,7 +158,7 @@ export class FakeRuntime implements CriRuntime {
     config: ContainerConfig,
     sandboxConfig: PodSandboxConfig,
   ): Promise<string> {
-    this.#call('createContainer', config.metadata.name);
+    this.record('createContainer', config.metadata.name);
     if (!this.#sandbox(sandboxId).ready) throw new RuntimeError('Unknown', 'sandbox is not ready');
     const id = this.#id('container');
     this.containers.set(id, {
@@ -213,7 +180,7 @@ export class FakeRuntime implements CriRuntime {
 
   async startContainer(id: string): Promise<void> {
     const container = this.#container(id);
-    this.#call('startContainer', container.config.metadata.name);
+    this.record('startContainer', container.config.metadata.name);
     if (container.state !== 'Created') throw new RuntimeError('Unknown', `container is ${container.state}`);
     await mkdir(dirname(container.logPath), { recursive: true });
     await writeFile(container.logPath, '');
@@ -223,7 +190,7 @@ export class FakeRuntime implements CriRuntime {
 
   async stopContainer(id: string, timeoutSeconds: number, signal?: AbortSignal): Promise<void> {
     const container = this.#container(id);
-    this.#call('stopContainer', `${container.config.metadata.name} ${timeoutSeconds}`);
+    this.record('stopContainer', `${container.config.metadata.name} ${timeoutSeconds}`);
     if (container.state !== 'Running') return;
     if (!this.obedient) {
       const ended = new Promise<void>((resolve) => container.stopped.push(resolve));
@@ -235,7 +202,7 @@ export class FakeRuntime implements CriRuntime {
   async removeContainer(id: string): Promise<void> {
     const container = this.containers.get(id);
     if (!container) return;
-    this.#call('removeContainer', container.config.metadata.name);
+    this.record('removeContainer', container.config.metadata.name);
     this.containers.delete(id);
   }
 
@@ -287,25 +254,6 @@ export class FakeRuntime implements CriRuntime {
     }));
   }
 
-  async listImages(): Promise<Image[]> {
-    return [...this.images.values()];
-  }
-
-  async imageStatus(image: string): Promise<Image | undefined> {
-    return this.images.get(image) ?? [...this.images.values()].find(({ id }) => id === image);
-  }
-
-  async pullImage(image: string, _auth?: AuthConfig): Promise<string> {
-    this.#call('pullImage', image);
-    if (!this.images.has(image)) this.addImage(image);
-    return `sha256:${image}`;
-  }
-
-  async removeImage(image: string): Promise<void> {
-    const found = await this.imageStatus(image);
-    for (const name of found?.repoTags ?? []) this.images.delete(name);
-  }
-
   async imageFsInfo() {
     return { mountpoint: '/', usedBytes: 0, inodesUsed: 0 };
   }
@@ -324,11 +272,6 @@ export class FakeRuntime implements CriRuntime {
     container.reason = exitCode === 0 ? 'Completed' : 'Error';
     container.finishedAtMs = this.#now();
     for (const resolve of container.stopped.splice(0)) resolve();
-  }
-
-  #call(name: string, detail: string): void {
-    this.calls.push(`${name} ${detail}`);
-    this.onCall(name, detail);
   }
 
   #toSandbox({ config, createdAtMs, id, ready }: FakeSandbox): PodSandbox {

@@ -115,18 +115,12 @@ export class GrpcRuntime implements CriRuntime {
     sandboxId: string,
     config: ContainerConfig,
     sandboxConfig: PodSandboxConfig,
-    signal?: AbortSignal,
   ): Promise<string> {
-    const answer = await this.#channel.call<gen.CreateContainerResponse>(
-      RUNTIME,
-      'CreateContainer',
-      {
-        pod_sandbox_id: sandboxId,
-        config: toContainerConfig(config),
-        sandbox_config: toSandboxConfig(sandboxConfig),
-      },
-      { signal },
-    );
+    const answer = await this.#channel.call<gen.CreateContainerResponse>(RUNTIME, 'CreateContainer', {
+      pod_sandbox_id: sandboxId,
+      config: toContainerConfig(config),
+      sandbox_config: toSandboxConfig(sandboxConfig),
+    });
     return answer.container_id;
   }
 
@@ -219,12 +213,7 @@ export class GrpcRuntime implements CriRuntime {
     return answer.image ? decode.toImage(answer.image) : undefined;
   }
 
-  async pullImage(
-    image: string,
-    auth: AuthConfig | undefined,
-    sandboxConfig: PodSandboxConfig | undefined,
-    signal?: AbortSignal,
-  ): Promise<string> {
+  async pullImage(image: string, auth?: AuthConfig, sandboxConfig?: PodSandboxConfig): Promise<string> {
     const answer = await this.#channel.call<gen.PullImageResponse>(
       IMAGES,
       'PullImage',
@@ -234,7 +223,7 @@ export class GrpcRuntime implements CriRuntime {
         ...(sandboxConfig ? { sandbox_config: toSandboxConfig(sandboxConfig) } : {}),
       },
       // Large images on slow lines take long; the runtime itself gives up where nothing moves.
-      { timeoutMs: 0, signal },
+      { timeoutMs: 0 },
     );
     return answer.image_ref;
   }

@@ -16,12 +16,7 @@ export interface CriRuntime {
 
   listContainers(filter?: PodFilter): Promise<ContainerSummary[]>;
   containerStatus(id: string): Promise<ContainerStatusInfo>;
-  createContainer(
-    sandboxId: string,
-    config: ContainerConfig,
-    sandboxConfig: PodSandboxConfig,
-    signal?: AbortSignal,
-  ): Promise<string>;
+  createContainer(sandboxId: string, config: ContainerConfig, sandbox: PodSandboxConfig): Promise<string>;
   startContainer(id: string, signal?: AbortSignal): Promise<void>;
   /** Sends the stop signal, then kills after `timeoutSeconds`. Resolves when the container has exited. */
   stopContainer(id: string, timeoutSeconds: number, signal?: AbortSignal): Promise<void>;
@@ -30,12 +25,7 @@ export interface CriRuntime {
   reopenContainerLog(id: string): Promise<void>;
 
   /** Rejects with a RuntimeError of code 'DeadlineExceeded' where the command outlives `timeoutSeconds`. */
-  execSync(
-    id: string,
-    command: string[],
-    timeoutSeconds: number,
-    signal?: AbortSignal,
-  ): Promise<{ stdout: Buffer; stderr: Buffer; exitCode: number }>;
+  execSync(id: string, command: string[], timeoutSeconds: number, signal?: AbortSignal): Promise<ExecResult>;
   /** URLs of the runtime's own streaming server. */
   exec(id: string, command: string[], streams: StreamChoice): Promise<string>;
   attach(id: string, streams: StreamChoice): Promise<string>;
@@ -47,18 +37,19 @@ export interface CriRuntime {
   /** undefined where the image is not on the node. */
   imageStatus(image: string): Promise<Image | undefined>;
   /** Resolves to the image's reference. */
-  pullImage(
-    image: string,
-    auth: AuthConfig | undefined,
-    sandboxConfig: PodSandboxConfig | undefined,
-    signal?: AbortSignal,
-  ): Promise<string>;
+  pullImage(image: string, auth?: AuthConfig, sandbox?: PodSandboxConfig): Promise<string>;
   removeImage(image: string): Promise<void>;
   imageFsInfo(): Promise<{ mountpoint: string; usedBytes: number; inodesUsed: number } | undefined>;
 
   /** Container events until the signal aborts; rejects with code 'Unimplemented' on runtimes without them. */
   containerEvents(signal: AbortSignal, onEvent: (podUid: string) => void): Promise<void>;
   close(): void;
+}
+
+export interface ExecResult {
+  stdout: Buffer;
+  stderr: Buffer;
+  exitCode: number;
 }
 
 export interface RuntimeVersion {

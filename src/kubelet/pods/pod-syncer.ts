@@ -15,6 +15,7 @@ import { podStatus } from '../status/pod-status.ts';
 import type { StatusManager } from '../status/status-manager.ts';
 import { terminatedStatus } from '../status/terminated-status.ts';
 import type { ReadyVolume, VolumeManager } from '../volumes/volume-manager.ts';
+import type { PodActions } from './action-types.ts';
 import { planPod } from './actions.ts';
 import { admissionFailure, type Rejection } from './admission.ts';
 import type { ContainerKiller } from './container-killer.ts';
@@ -80,6 +81,9 @@ export class PodSyncer implements PodSync {
     signal.throwIfAborted();
     probes.add(pod);
     const actions = planPod(pod, runtime, probes);
+    // Most looks find nothing to do: then the status above still holds.
+    if (isQuiet(actions))
+      return { terminal: false, ...(deadlineMs === undefined ? {} : { retryMs: deadlineMs }) };
     let retryMs: number | undefined;
     try {
       retryMs = await this.#options.executor.execute(pod, runtime, actions, { volumes, pullSecrets }, signal);
@@ -233,6 +237,13 @@ export class PodSyncer implements PodSync {
       await ignoreGone(runtime.removePodSandbox(id));
     }
   }
+}
+
+function isQuiet(actions: PodActions): boolean {
+  const starts = [actions.ephemeralToStart, actions.initToStart, actions.containersToStart];
+  return (
+    !actions.killPod && actions.containersToKill.length === 0 && starts.every(({ length }) => length === 0)
+  );
 }
 
 async function ignoreGone(call: Promise<void>): Promise<void> {

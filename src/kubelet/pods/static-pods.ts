@@ -33,6 +33,7 @@ const LOOK_MS = 20_000;
 export class StaticPods {
   readonly #options: StaticPodsOptions;
   readonly #pods = new Map<string, Pod>();
+  #wake: (() => void) | undefined;
 
   constructor(options: StaticPodsOptions) {
     this.#options = options;
@@ -52,12 +53,16 @@ export class StaticPods {
     return isMirrorOf(mirror, pod) ? mirror?.metadata?.uid : undefined;
   }
 
+  /** A mirror is gone, or a manifest may have changed: look now. */
+  lookSoon(): void {
+    this.#wake?.();
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     const { clock, folder, log } = this.#options;
-    let wake: (() => void) | undefined;
     let watcher: ReturnType<typeof watch> | undefined;
     try {
-      watcher = watch(folder, () => wake?.());
+      watcher = watch(folder, () => this.#wake?.());
       watcher.on('error', () => undefined);
     } catch {
       log.debug({ folder }, 'the manifest folder is not watched, only looked at');
@@ -71,11 +76,11 @@ export class StaticPods {
       }
       await new Promise<void>((resolve) => {
         const timer = clock.after(LOOK_MS, resolve);
-        wake = () => {
+        this.#wake = () => {
           timer.cancel();
           resolve();
         };
-        signal.addEventListener('abort', () => wake?.(), { once: true });
+        signal.addEventListener('abort', () => this.#wake?.(), { once: true });
       });
     }
     watcher?.close();
