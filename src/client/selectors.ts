@@ -1,3 +1,4 @@
+import { expressionMatches } from '../api/node-selector.ts';
 import type { LabelSelector } from '../api/gen/types/meta-v1.ts';
 
 type Labels = Readonly<Record<string, string>> | undefined;
@@ -15,30 +16,4 @@ export function selectorMatches(selector: LabelSelector | undefined, labels: Lab
 /** Every pair of `wanted` is among the labels: a map selector as Services and ReplicationControllers have it. */
 export function labelsInclude(wanted: Readonly<Record<string, string>>, labels: Labels): boolean {
   return Object.entries(wanted).every(([key, value]) => labels?.[key] === value);
-}
-
-export function expressionMatches(
-  key: string,
-  operator: string,
-  values: readonly string[],
-  labels: Labels,
-): boolean {
-  const value = labels !== undefined && Object.hasOwn(labels, key) ? labels[key] : undefined;
-  switch (operator) {
-    case 'In':
-      return value !== undefined && values.includes(value);
-    case 'NotIn':
-      return value === undefined || !values.includes(value);
-    case 'Exists':
-      return value !== undefined;
-    case 'DoesNotExist':
-      return value === undefined;
-    case 'Gt':
-    case 'Lt': {
-      const [have, want] = [Number(value ?? Number.NaN), Number(values[0] ?? Number.NaN)];
-      return operator === 'Gt' ? have > want : have < want;
-    }
-    default:
-      return false;
-  }
 }

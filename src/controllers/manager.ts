@@ -10,6 +10,7 @@ import { certificateApprovingController } from './certificates/approving.ts';
 import { certificateCleanerController } from './certificates/cleaner.ts';
 import { certificateSigningController } from './certificates/signing.ts';
 import { clusterRoleAggregationController } from './clusterrole-aggregation/clusterrole-aggregation.ts';
+import { daemonSetController } from './daemonset/daemonset.ts';
 import { deploymentController } from './deployment/deployment.ts';
 import { endpointSliceController } from './endpoint-slices/endpoint-slices.ts';
 import { endpointsController } from './endpoints/endpoints.ts';
@@ -80,6 +81,7 @@ export function controllers(options: ControllerManagerOptions): ControllerDefini
     nodeLifecycleController({ gracePeriodMs: nodeMonitorGracePeriodMs }),
     taintEvictionController,
     deploymentController,
+    daemonSetController,
     replicaSetController,
     replicationControllerController,
     endpointSliceController,

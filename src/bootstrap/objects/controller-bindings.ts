@@ -8,6 +8,7 @@ const RBAC = 'rbac.authorization.k8s.io';
 const CONTROLLERS = [
   'certificate-controller',
   'clusterrole-aggregation-controller',
+  'daemon-set-controller',
   'deployment-controller',
   'endpoint-controller',
   'endpointslice-controller',

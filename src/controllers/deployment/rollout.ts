@@ -10,7 +10,15 @@ import { messageOf } from '../../base/errors.ts';
 import type { Client } from '../../client/client.ts';
 import { isAlreadyExists, isNotFound } from '../../client/errors.ts';
 import type { EventRecorder } from '../../client/events.ts';
-import { controllerOf, controllerRefTo, equalJson, metaOf, nameOf, uidOf } from '../shared/meta.ts';
+import {
+  controllerOf,
+  controllerRefTo,
+  equalJson,
+  metaOf,
+  nameOf,
+  sameStatus,
+  uidOf,
+} from '../shared/meta.ts';
 import { newestAnnotations, REVISION, revisionOf, sizeAnnotations } from './annotations.ts';
 import { allOf, isAlive, replaceSet, sizeOf } from './replica-sets.ts';
 import type { Generations } from './replica-sets.ts';
@@ -202,7 +210,7 @@ export class Rollout {
   }
 
   async writeStatus(status: DeploymentStatus): Promise<void> {
-    if (sameDeploymentStatus(this.deployment.status, status)) return;
+    if (sameStatus(this.deployment.status, status, ['terminatingReplicas'])) return;
     this.deployment = await this.#client.update(
       DEPLOYMENTS,
       { ...this.deployment, status },
@@ -219,15 +227,4 @@ export class Rollout {
     const isNewest = newest !== undefined && uidOf(newest) === uidOf(set);
     this.generations = isNewest ? { newest: set, old } : { newest, old: replaceSet(old, set) };
   }
-}
-
-/** Equal where zero and absent are the same, as on the wire. */
-function sameDeploymentStatus(a: DeploymentStatus | undefined, b: DeploymentStatus): boolean {
-  const dense = (status: DeploymentStatus | undefined): object =>
-    Object.fromEntries(
-      Object.entries(status ?? {}).filter(
-        ([key, value]) => key === 'terminatingReplicas' || (value !== 0 && value !== undefined),
-      ),
-    );
-  return equalJson(dense(a), dense(b));
 }

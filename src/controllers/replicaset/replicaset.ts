@@ -10,13 +10,13 @@ import { isNamespaceGone, keyedLoop, recorderFor } from '../shared/controller.ts
 import type { ControllerContext, ControllerDefinition, Loop } from '../shared/controller.ts';
 import { Expectations } from '../shared/expectations.ts';
 import type { KeyQueue } from '../shared/key-queue.ts';
-import { controllerOf, keyOf, metaOf, nameOf, splitKey, uidOf } from '../shared/meta.ts';
+import { controllerOf, keyOf, metaOf, nameOf, sameStatus, splitKey, uidOf } from '../shared/meta.ts';
 import { availableInMs, deletionOrder, isPodActive, isPodReady } from '../shared/pod-status.ts';
 import { slowStart } from '../shared/slow-start.ts';
 import { REPLICASET_KIND, REPLICATIONCONTROLLER_KIND } from './kind.ts';
 import type { ReplicaKind, ReplicaOwner } from './kind.ts';
 import { podFromTemplate } from './pod-from-template.ts';
-import { replicaStatus, sameStatus } from './status.ts';
+import { replicaStatus } from './status.ts';
 
 /** Pods created or deleted in one sync; upstream's BurstReplicas. */
 const BURST = 500;
@@ -235,7 +235,7 @@ class ReplicaController {
       countTerminating,
       nowMs: clock.now(),
     });
-    if (sameStatus(owner.status, status)) return;
+    if (sameStatus(owner.status, status, ['terminatingReplicas'])) return;
     await client.update(this.#kind.resource, { ...owner, status }, { subresource: 'status' });
   }
 

@@ -3,7 +3,7 @@ import type { Pod } from '../../api/gen/types/core-v1.ts';
 import { messageOf } from '../../base/errors.ts';
 import { rfc3339 } from '../../base/clock.ts';
 import { labelsInclude } from '../../client/selectors.ts';
-import { equalJson, metaOf } from '../shared/meta.ts';
+import { metaOf } from '../shared/meta.ts';
 import { availableInMs, isPodReady } from '../shared/pod-status.ts';
 import type { ReplicaOwner } from './kind.ts';
 
@@ -54,14 +54,4 @@ function conditionsOf({ owner, active, nowMs }: StatusInput, failure: unknown): 
     lastTransitionTime: rfc3339(nowMs),
   };
   return [...old, condition];
-}
-
-export function sameStatus(a: ReplicaOwner['status'], b: ReplicaSetStatus): boolean {
-  const zeroless = (status: object | undefined): object =>
-    Object.fromEntries(
-      Object.entries(status ?? {}).filter(
-        ([key, value]) => key === 'terminatingReplicas' || (value !== 0 && value !== undefined),
-      ),
-    );
-  return equalJson(zeroless(a), zeroless(b));
 }

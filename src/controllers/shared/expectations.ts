@@ -33,6 +33,11 @@ export class Expectations {
     this.#expected.set(key, { creations: count, deletions: new Set(), sinceMs: this.#clock.monotonicMs() });
   }
 
+  /** Both at once. */
+  expect(key: string, creations: number, uids: readonly string[]): void {
+    this.#expected.set(key, { creations, deletions: new Set(uids), sinceMs: this.#clock.monotonicMs() });
+  }
+
   expectDeletions(key: string, uids: readonly string[]): void {
     this.#expected.set(key, { creations: 0, deletions: new Set(uids), sinceMs: this.#clock.monotonicMs() });
   }

@@ -72,3 +72,18 @@ function dropEmpty(value: unknown): unknown {
   );
   return Object.fromEntries(entries.map(([key, item]) => [key, dropEmpty(item)]));
 }
+
+/** Statuses equal where a count of zero and an absent one are the same, as on the wire. */
+export function sameStatus(
+  a: object | undefined,
+  b: object | undefined,
+  exact: readonly string[] = [],
+): boolean {
+  const dense = (status: object | undefined): object =>
+    Object.fromEntries(
+      Object.entries(status ?? {}).filter(
+        ([key, value]) => exact.includes(key) || (value !== 0 && value !== undefined),
+      ),
+    );
+  return equalJson(dense(a), dense(b));
+}

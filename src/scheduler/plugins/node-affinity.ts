@@ -1,5 +1,5 @@
-import type { Node, NodeSelectorTerm, Pod } from '../../api/gen/types/core-v1.ts';
-import { expressionMatches, labelsInclude } from '../../client/selectors.ts';
+import type { Pod } from '../../api/gen/types/core-v1.ts';
+import { matchesNode, nodeTermMatches } from '../../api/node-selector.ts';
 import { normalize } from '../framework.ts';
 import type { Plugin, Prepared } from '../framework.ts';
 
@@ -14,7 +14,7 @@ export const nodeAffinity: Plugin = {
     const preferred = affinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
     const prepared: Prepared = {};
     if (pod.spec?.nodeSelector || affinity?.requiredDuringSchedulingIgnoredDuringExecution) {
-      prepared.filter = ({ node }) => (matchesNode(pod, node) ? undefined : REJECTION);
+      prepared.filter = ({ node }) => (matchesNode(pod.spec, node) ? undefined : REJECTION);
       const only = namedNodes(pod);
       if (only) prepared.only = only;
     }
@@ -23,7 +23,7 @@ export const nodeAffinity: Plugin = {
         normalize(
           nodes.map(({ node }) =>
             preferred.reduce(
-              (sum, { weight, preference }) => sum + (termMatches(preference, node) ? weight : 0),
+              (sum, { weight, preference }) => sum + (nodeTermMatches(preference, node) ? weight : 0),
               0,
             ),
           ),
@@ -32,30 +32,9 @@ export const nodeAffinity: Plugin = {
     return prepared.filter || prepared.score ? prepared : undefined;
   },
   mayHelp: ({ pod }, event) =>
-    (event.kind === 'NodeAdded' && matchesNode(pod, event.node)) ||
-    (event.kind === 'NodeUpdated' && !matchesNode(pod, event.old) && matchesNode(pod, event.node)),
+    (event.kind === 'NodeAdded' && matchesNode(pod.spec, event.node)) ||
+    (event.kind === 'NodeUpdated' && !matchesNode(pod.spec, event.old) && matchesNode(pod.spec, event.node)),
 };
-
-/** Whether the node satisfies what the pod requires of it; what it prefers plays no part. */
-export function matchesNode(pod: Pod, node: Node): boolean {
-  const { nodeSelector, affinity } = pod.spec ?? {};
-  if (nodeSelector && !labelsInclude(nodeSelector, node.metadata?.labels)) return false;
-  const required = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
-  return required === undefined || required.nodeSelectorTerms.some((term) => termMatches(term, node));
-}
-
-/** Terms are alternatives, what is in one must hold together; an empty term matches nothing. */
-function termMatches(term: NodeSelectorTerm, node: Node): boolean {
-  const { matchExpressions = [], matchFields = [] } = term;
-  if (matchExpressions.length === 0 && matchFields.length === 0) return false;
-  const fields = { 'metadata.name': node.metadata?.name ?? '' };
-  return (
-    matchExpressions.every(({ key, operator, values }) =>
-      expressionMatches(key, operator, values ?? [], node.metadata?.labels),
-    ) &&
-    matchFields.every(({ key, operator, values }) => expressionMatches(key, operator, values ?? [], fields))
-  );
-}
 
 /** The nodes that the pod names, where every alternative names some: DaemonSets do. */
 function namedNodes(pod: Pod): ReadonlySet<string> | undefined {

@@ -1,12 +1,12 @@
 import type { LabelSelector } from '../../api/gen/types/meta-v1.ts';
 import type { Pod, TopologySpreadConstraint } from '../../api/gen/types/core-v1.ts';
+import { matchesNode } from '../../api/node-selector.ts';
 import { untolerated } from '../../api/taints.ts';
 import { selectorMatches } from '../../client/selectors.ts';
 import type { SchedulerCache } from '../cache.ts';
 import { normalize } from '../framework.ts';
 import type { Plugin, Prepared, Rejection } from '../framework.ts';
 import type { NodeInfo, PodInfo } from '../node-info.ts';
-import { matchesNode } from './node-affinity.ts';
 
 const UNEVEN: Rejection = {
   reasons: ["node(s) didn't match pod topology spread constraints"],
@@ -62,7 +62,7 @@ function takesPart(
   { nodeAffinityPolicy, nodeTaintsPolicy }: TopologySpreadConstraint,
   node: NodeInfo,
 ): boolean {
-  if ((nodeAffinityPolicy ?? 'Honor') === 'Honor' && !matchesNode(pod, node.node)) return false;
+  if ((nodeAffinityPolicy ?? 'Honor') === 'Honor' && !matchesNode(pod.spec, node.node)) return false;
   if (
     nodeTaintsPolicy === 'Honor' &&
     untolerated(node.node.spec?.taints, pod.spec?.tolerations, ['NoSchedule', 'NoExecute'])
