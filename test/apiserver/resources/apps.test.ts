@@ -1,4 +1,5 @@
 import test from 'ava';
+import type { KubeObject } from '../../../src/api/resource.ts';
 import { createRows, defaultRows, updateRows } from './rows.ts';
 
 const TEMPLATE = {
@@ -198,7 +199,7 @@ const revision = createRows('controllerrevisions.apps', {
   metadata: { name: 'a' },
   data: { a: 1 },
   revision: 1,
-});
+} as KubeObject);
 test('a revision has data', revision, { data: undefined }, 'data: Required value: data is mandatory');
 
 const JOB = {
