@@ -1,48 +1,119 @@
-import { build } from 'esbuild';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { execFile } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
+import { build, type BuildOptions, type Plugin } from 'esbuild';
 import { WORKER_MODULES } from '../../src/base/worker-thread.ts';
+import { COMMAND_NAMES } from '../../src/cmd/program.ts';
 
-/** Where a bundle lies for each module that a thread runs, by the name under which it is embedded. */
-export type WorkerBundles = Record<string, string>;
+const run = promisify(execFile);
 
-/**
- * Bundles the program, and each module that a thread runs, to one CommonJS file each: that is what a single
- * executable takes. A dynamic import becomes a lazy initialisation within the same file, so a component
- * pays only for what it uses.
- */
-export async function bundleProgram(
-  root: string,
-  outDir: string,
-): Promise<{ main: string; workers: WorkerBundles }> {
-  await mkdir(outDir, { recursive: true });
-  const main = join(outDir, 'slipway.cjs');
-  await bundleOne(join(root, 'src/main.ts'), main);
-  const workers: WorkerBundles = {};
-  for (const module of WORKER_MODULES) {
-    workers[module] = join(outDir, `${module.replaceAll('/', '-').replace(/\.ts$/, '')}.cjs`);
-    await bundleOne(join(root, module), workers[module]);
-  }
-  return { main, workers };
+/** The bundle for whatever is no command: the overview, and complaints. */
+const OTHERWISE = 'version';
+
+export interface Bundles {
+  /** The launcher, which is the executable's own script. */
+  main: string;
+  /** Everything that it, and threads, load: name → file. */
+  assets: Record<string, string>;
 }
 
-async function bundleOne(entry: string, outfile: string): Promise<void> {
+export interface BundleOptions {
+  root: string;
+  workDir: string;
+  /** The Node binary of the executable, and the flags that it will run with: code is compiled for both. */
+  node: string;
+  nodeFlags: readonly string[];
+}
+
+/**
+ * Bundles the program once for each command, with that command's code alone, and each module that a thread
+ * runs, to one CommonJS file each: that is what a single executable takes.
+ */
+export async function bundleProgram(options: BundleOptions): Promise<Bundles> {
+  const { root, workDir } = options;
+  const assets: Record<string, string> = {};
+  const main = join(workDir, 'launcher.cjs');
   await build({
-    entryPoints: [entry],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    target: 'node24',
-    minifySyntax: true,
-    minifyWhitespace: true,
-    // Names stay, for stacks that can be read.
-    keepNames: false,
-    legalComments: 'none',
-    logLevel: 'warning',
-    // ssh2 tries its native parts and goes on without them.
-    external: ['*.node', 'cpu-features'],
-    define: { 'import.meta.url': 'slipwayExecutableUrl' },
-    banner: { js: "const slipwayExecutableUrl=require('node:url').pathToFileURL(process.execPath).href;" },
+    ...COMMON,
+    entryPoints: [join(root, 'scripts/build/launcher.ts')],
+    outfile: main,
+    define: { bundleNames: JSON.stringify(COMMAND_NAMES), otherwise: JSON.stringify(OTHERWISE) },
   });
+  for (const module of WORKER_MODULES) {
+    assets[module] = join(workDir, `${module.replaceAll('/', '-').replace(/\.ts$/, '')}.cjs`);
+    await build({
+      ...COMMON,
+      entryPoints: [join(root, module)],
+      outfile: assets[module],
+      banner: { js: EXECUTABLE_URL },
+    });
+  }
+  await Promise.all(COMMAND_NAMES.map((name) => bundleCommand(name, options, assets)));
+  return { main, assets };
+}
+
+const COMMON: BuildOptions = {
+  bundle: true,
+  platform: 'node',
+  format: 'cjs',
+  target: 'node24',
+  minifySyntax: true,
+  minifyWhitespace: true,
+  // Names stay, for stacks that can be read.
+  minifyIdentifiers: false,
+  legalComments: 'none',
+  logLevel: 'warning',
+  // ssh2 tries its native parts and goes on without them.
+  external: ['*.node', 'cpu-features'],
+  // A script that is loaded from memory has no import() for what lies outside it.
+  supported: { 'dynamic-import': false },
+  define: { 'import.meta.url': 'slipwayExecutableUrl' },
+};
+
+/** Stands for import.meta.url, which CommonJS has not. */
+const EXECUTABLE_URL = "const slipwayExecutableUrl=require('node:url').pathToFileURL(process.execPath).href;";
+
+async function bundleCommand(
+  name: string,
+  options: BundleOptions,
+  assets: Record<string, string>,
+): Promise<void> {
+  const file = join(options.workDir, `${name}.cjs`);
+  await build({
+    ...COMMON,
+    entryPoints: [join(options.root, 'src/main.ts')],
+    outfile: file,
+    plugins: [onlyCommand(name)],
+  });
+  await writeFile(
+    file,
+    `(function(require,module){const exports=module.exports;${EXECUTABLE_URL}${await readFile(file, 'utf8')}\n})`,
+  );
+  const cache = join(options.workDir, `${name}.cache`);
+  const compile =
+    'const[file,cache,name]=process.argv.slice(1);const fs=require("node:fs");' +
+    'const script=new(require("node:vm").Script)(fs.readFileSync(file,"utf8"),{filename:`slipway:${name}`});' +
+    'fs.writeFileSync(cache,script.createCachedData())';
+  await run(options.node, [...options.nodeFlags, '-e', compile, file, cache, name]);
+  assets[`bundles/${name}.cjs`] = file;
+  assets[`bundles/${name}.cache`] = cache;
+}
+
+/** Leaves the code of all other commands out of the bundle; `version` is small and answers under every name. */
+function onlyCommand(name: string): Plugin {
+  const kept = new Set([`./${name}.ts`, './version.ts']);
+  return {
+    name: 'only-command',
+    setup(setup) {
+      setup.onResolve({ filter: /^\.\/[a-z-]+\.ts$/ }, ({ path, kind, importer }) =>
+        kind === 'dynamic-import' && basename(importer) === 'program.ts' && !kept.has(path)
+          ? { path, namespace: 'left-out' }
+          : undefined,
+      );
+      setup.onLoad({ filter: /.*/, namespace: 'left-out' }, ({ path }) => ({
+        contents: `throw new Error('${path} is not in this bundle')`,
+      }));
+    },
+  };
 }

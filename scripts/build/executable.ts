@@ -9,15 +9,21 @@ const run = promisify(execFile);
 /** The mark in Node's binary that says where a single executable's content goes. */
 const SENTINEL = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 
-/** V8's young generation in MiB: its default of 16 keeps 70 to 100 MB of a busy process for nothing. */
-const SEMI_SPACE_MB = 2;
+/**
+ * Flags of Node that the executable runs with. V8's young generation is in MiB: its default of 16 keeps 70 to
+ * 100 MB of a busy process for nothing. NODE_OPTIONS may say otherwise.
+ */
+export const NODE_FLAGS: readonly string[] = [
+  '--disable-warning=ExperimentalWarning',
+  '--max-semi-space-size=2',
+];
 
 export interface ExecutableOptions {
-  /** The bundle, CommonJS. */
+  /** The script that it runs, CommonJS. */
   main: string;
   /** Files to embed: name → path. */
   assets: Record<string, string>;
-  /** The Node binary that becomes the executable. It must run here, because it makes the code cache. */
+  /** The Node binary that becomes the executable. */
   node: string;
   workDir: string;
   /** The executable to write; it appears at once and whole. */
@@ -36,8 +42,7 @@ export async function makeExecutable(options: ExecutableOptions): Promise<void> 
       main,
       output: blob,
       disableExperimentalSEAWarning: true,
-      useCodeCache: true,
-      execArgv: ['--disable-warning=ExperimentalWarning', `--max-semi-space-size=${SEMI_SPACE_MB}`],
+      execArgv: NODE_FLAGS,
       execArgvExtension: 'none',
       assets,
     }),

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { RELEASE_INFO_ASSET, releaseInfo } from '../../src/base/version.ts';
 import { bundleProgram } from './bundle.ts';
-import { makeExecutable } from './executable.ts';
+import { makeExecutable, NODE_FLAGS } from './executable.ts';
 import { pauseImage } from './pause-image.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -43,15 +43,16 @@ async function buildIn(work: string): Promise<Record<string, string>> {
   await writeFile(pauseTar, await pauseImage(release.version, process.arch === 'arm64' ? 'arm64' : 'amd64'));
   const releaseJson = join(work, RELEASE_INFO_ASSET);
   await writeFile(releaseJson, JSON.stringify(release));
-  const { main, workers } = await bundleProgram(ROOT, work);
+  const node = nodeBinary();
+  const bundles = await bundleProgram({ root: ROOT, workDir: work, node, nodeFlags: NODE_FLAGS });
   const executable = join(work, 'slipway');
   const assets = {
     ...(await filesBelow('templates')),
-    ...workers,
+    ...bundles.assets,
     [RELEASE_INFO_ASSET]: releaseJson,
     'dist/pause.tar': pauseTar,
   };
-  await makeExecutable({ main, assets, node: nodeBinary(), workDir: work, output: executable });
+  await makeExecutable({ main: bundles.main, assets, node, workDir: work, output: executable });
   const checksum = join(work, 'slipway.sha256');
   await writeFile(checksum, `${await sha256(executable)}  slipway\n`);
   return { slipway: executable, 'slipway.sha256': checksum, 'pause.tar': pauseTar };

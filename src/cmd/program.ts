@@ -72,6 +72,9 @@ const COMMANDS: Record<string, Entry> = {
   },
 };
 
+/** Each has a bundle of its own in the executable. */
+export const COMMAND_NAMES: readonly string[] = Object.keys(COMMANDS);
+
 const NAME_PREFIX = 'slipway-';
 
 const EXAMPLES = `
