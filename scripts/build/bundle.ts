@@ -71,6 +71,9 @@ const COMMON: BuildOptions = {
   define: { 'import.meta.url': 'slipwayExecutableUrl' },
 };
 
+/** What every CommonJS module has, and a script from memory has not: ssh2's WebAssembly looks at its folder. */
+const MODULE_NAMES = "const __filename=process.execPath,__dirname=require('node:path').dirname(__filename);";
+
 /** Stands for import.meta.url, which CommonJS has not. */
 const EXECUTABLE_URL = "const slipwayExecutableUrl=require('node:url').pathToFileURL(process.execPath).href;";
 
@@ -88,7 +91,7 @@ async function bundleCommand(
   });
   await writeFile(
     file,
-    `(function(require,module){const exports=module.exports;${EXECUTABLE_URL}${await readFile(file, 'utf8')}\n})`,
+    `(function(require,module){const exports=module.exports;${MODULE_NAMES}${EXECUTABLE_URL}${await readFile(file, 'utf8')}\n})`,
   );
   const cache = join(options.workDir, `${name}.cache`);
   const compile =
