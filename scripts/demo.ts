@@ -27,6 +27,7 @@ const INVENTORY = join(ROOT, 'inventories/demo.yaml');
 const LAB_ID = process.env['SLIPWAY_DEMO_LAB'] ?? 'demo';
 const BUSYBOX_IMAGE = 'slipway.local/busybox:1';
 const HELP = `npm run demo                      make the servers and the cluster, or bring them up to date
+npm run demo -- --no-build        the same with the executable that is in dist/
 npm run demo -- --down            remove both; nothing is left behind
 npm run demo -- --ssh cp1 [cmd]   log in to a server
 `;
@@ -38,6 +39,9 @@ async function main(args: string[]): Promise<number> {
   if (reason !== undefined) throw new SlipwayError('E_DEMO', reason);
   switch (args[0]) {
     case undefined:
+      await step('build', 'Build the release', () => run(process.execPath, [join(ROOT, 'scripts/build.ts')]));
+      return await demo();
+    case '--no-build':
       return await demo();
     case '--down':
       return await down();
@@ -50,7 +54,6 @@ async function main(args: string[]): Promise<number> {
 }
 
 async function demo(): Promise<number> {
-  await step('build', 'Build the release', () => run(process.execPath, [join(ROOT, 'scripts/build.ts')]));
   const lab = await step('servers', 'Make three servers', openServers);
   const bundle = await step('bundle', 'Collect packages', makeBundle);
   const state = join(lab.directory, 'state');
