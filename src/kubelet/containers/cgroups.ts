@@ -93,10 +93,10 @@ export class PodCgroups {
 
   async #make(path: string): Promise<void> {
     if ((await this.version()) === 1) {
-      for (const controller of V1_CONTROLLERS) await this.#mkdir(join(this.#mount, controller, path));
+      for (const controller of V1_CONTROLLERS) await this.#mkdir(join(this.#mount, controller), path);
       return;
     }
-    await this.#mkdir(join(this.#mount, path));
+    await this.#mkdir(this.#mount, path);
     // Children get a controller only where every ancestor passes it on.
     let ancestor = this.#mount;
     for (const part of path.split('/').slice(0, -1)) {
@@ -113,11 +113,18 @@ export class PodCgroups {
     }
   }
 
-  async #mkdir(path: string): Promise<void> {
-    try {
-      await mkdir(path, { recursive: true });
-    } catch (error) {
-      this.#log.debug({ path, error: messageOf(error) }, 'cgroup not made');
+  /** One folder after the other: Node's recursive mkdir never ends where a kernel's file system refuses one. */
+  async #mkdir(root: string, path: string): Promise<void> {
+    let folder = root;
+    for (const part of path.split('/').filter((name) => name !== '')) {
+      folder = join(folder, part);
+      try {
+        await mkdir(folder);
+      } catch (error) {
+        if (codeOf(error) === 'EEXIST') continue;
+        this.#log.debug({ path: folder, error: messageOf(error) }, 'cgroup not made');
+        return;
+      }
     }
   }
 

@@ -3,6 +3,7 @@ import { open, stat, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { codeOf } from '../../base/errors.ts';
+import { Wake } from '../wake.ts';
 import { nanosecondsOf, parseCriLogLine } from './cri-log.ts';
 import { tailOffset } from './tail.ts';
 
@@ -143,20 +144,15 @@ async function reopened(file: FileHandle | undefined, path: string): Promise<Fil
 }
 
 class ChangeWaiter {
-  readonly #clock: Clock;
   readonly #signal: AbortSignal;
+  readonly #wake: Wake;
   readonly #watcher: FSWatcher | undefined;
-  #changed = false;
-  #wake: (() => void) | undefined;
 
   constructor(path: string, clock: Clock, signal: AbortSignal) {
-    this.#clock = clock;
     this.#signal = signal;
+    this.#wake = new Wake(clock);
     try {
-      this.#watcher = watch(dirname(path), () => {
-        this.#changed = true;
-        this.#wake?.();
-      });
+      this.#watcher = watch(dirname(path), () => this.#wake.poke());
       this.#watcher.on('error', () => undefined);
     } catch {
       // Without inotify the polls do.
@@ -164,19 +160,8 @@ class ChangeWaiter {
     }
   }
 
-  async wait(): Promise<void> {
-    if (!this.#changed && !this.#signal.aborted) {
-      await new Promise<void>((resolve) => {
-        const timer = this.#clock.after(POLL_MS, resolve);
-        this.#wake = () => {
-          timer.cancel();
-          resolve();
-        };
-        this.#signal.addEventListener('abort', () => this.#wake?.(), { once: true });
-      });
-      this.#wake = undefined;
-    }
-    this.#changed = false;
+  wait(): Promise<void> {
+    return this.#wake.wait(POLL_MS, this.#signal);
   }
 
   close(): void {

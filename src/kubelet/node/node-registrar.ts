@@ -6,6 +6,7 @@ import type { Logger } from '../../base/log.ts';
 import type { Client } from '../../client/client.ts';
 import { isAlreadyExists, isNotFound } from '../../client/errors.ts';
 import type { PodEvents } from '../events.ts';
+import { Wake } from '../wake.ts';
 import { newNode, nodeStatus, nodeStatusChanged, type NodeFacts } from './node-status.ts';
 
 export interface NodeRegistrarOptions {
@@ -31,11 +32,12 @@ export class NodeRegistrar {
   readonly #options: NodeRegistrarOptions;
   #node: Node | undefined;
   #reportedMs = -Infinity;
-  #wake: (() => void) | undefined;
+  readonly #wake: Wake;
   #first = true;
 
   constructor(options: NodeRegistrarOptions) {
     this.#options = options;
+    this.#wake = new Wake(options.clock);
   }
 
   /** The node as the API has it, as far as known. */
@@ -45,7 +47,7 @@ export class NodeRegistrar {
 
   /** Something changed: look now rather than in ten seconds. */
   poke(): void {
-    this.#wake?.();
+    this.#wake.poke();
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -57,7 +59,7 @@ export class NodeRegistrar {
         if (isAbort(error)) break;
         this.#options.log.warn({ error: messageOf(error) }, 'node status not reported, will retry');
       }
-      await this.#wait(ready ? CHECK_MS : HURRY_MS, signal);
+      await this.#wake.wait(ready ? CHECK_MS : HURRY_MS, signal);
     }
   }
 
@@ -137,21 +139,6 @@ export class NodeRegistrar {
         events.nodeEvent('Normal', reason, `Node ${nodeName} status is now: ${reason}`);
       }
     }
-  }
-
-  async #wait(delayMs: number, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const timer = this.#options.clock.after(delayMs, resolve);
-      const done = () => {
-        timer.cancel();
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      this.#wake = done;
-      signal.addEventListener('abort', done, { once: true });
-    });
-    this.#wake = undefined;
   }
 }
 

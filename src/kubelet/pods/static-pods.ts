@@ -10,6 +10,7 @@ import { isAbort, messageOf, SlipwayError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Client } from '../../client/client.ts';
 import { isAlreadyExists, isNotFound } from '../../client/errors.ts';
+import { Wake } from '../wake.ts';
 import { defaultPod } from './static-defaults.ts';
 import { CONFIG_HASH, CONFIG_MIRROR, CONFIG_SOURCE, nameOf, namespaceOf, specOf, uidOf } from './pod-spec.ts';
 
@@ -33,10 +34,11 @@ const LOOK_MS = 20_000;
 export class StaticPods {
   readonly #options: StaticPodsOptions;
   readonly #pods = new Map<string, Pod>();
-  #wake: (() => void) | undefined;
+  readonly #wake: Wake;
 
   constructor(options: StaticPodsOptions) {
     this.#options = options;
+    this.#wake = new Wake(options.clock);
   }
 
   pods(): Pod[] {
@@ -55,14 +57,14 @@ export class StaticPods {
 
   /** A mirror is gone, or a manifest may have changed: look now. */
   lookSoon(): void {
-    this.#wake?.();
+    this.#wake.poke();
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, folder, log } = this.#options;
+    const { folder, log } = this.#options;
     let watcher: ReturnType<typeof watch> | undefined;
     try {
-      watcher = watch(folder, () => this.#wake?.());
+      watcher = watch(folder, () => this.#wake.poke());
       watcher.on('error', () => undefined);
     } catch {
       log.debug({ folder }, 'the manifest folder is not watched, only looked at');
@@ -74,14 +76,7 @@ export class StaticPods {
       } catch (error) {
         if (!isAbort(error)) log.warn({ folder, error: messageOf(error) }, 'manifests not read');
       }
-      await new Promise<void>((resolve) => {
-        const timer = clock.after(LOOK_MS, resolve);
-        this.#wake = () => {
-          timer.cancel();
-          resolve();
-        };
-        signal.addEventListener('abort', () => this.#wake?.(), { once: true });
-      });
+      await this.#wake.wait(LOOK_MS, signal);
     }
     watcher?.close();
   }

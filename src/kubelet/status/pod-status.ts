@@ -106,11 +106,11 @@ function addresses(input: PodStatusInput): Partial<PodStatus> {
   const result: Partial<PodStatus> = {};
   const hostIp = hostIps[0];
   if (hostIp) Object.assign(result, { hostIP: hostIp, hostIPs: hostIps.map((ip) => ({ ip })) });
+  const known = (old.podIPs ?? []).map(({ ip }) => ip ?? '').filter((ip) => ip !== '');
   let ips = runtime.ips;
-  if (isHostNetwork(pod)) {
-    const known = (old.podIPs ?? []).map(({ ip }) => ip ?? '').filter((ip) => ip !== '');
-    ips = known.length > 0 ? known : hostIps;
-  }
+  if (isHostNetwork(pod)) ips = known.length > 0 ? known : hostIps;
+  // A pod that has ended keeps the address that it had, as upstream's pod lifecycle event generator sees to.
+  else if (ips.length === 0 && !runtime.sandboxes.some(({ ready }) => ready)) ips = known;
   if (ips.length > 0) Object.assign(result, { podIP: ips[0], podIPs: ips.map((ip) => ({ ip })) });
   return result;
 }
