@@ -15,6 +15,7 @@ import { deploymentController } from './deployment/deployment.ts';
 import { endpointSliceController } from './endpoint-slices/endpoint-slices.ts';
 import { endpointsController } from './endpoints/endpoints.ts';
 import { garbageCollectorController } from './garbage-collector/garbage-collector.ts';
+import { jobController } from './job/job.ts';
 import { namespaceController } from './namespace/namespace.ts';
 import { nodeLifecycleController } from './node-lifecycle/node-lifecycle.ts';
 import { podGcController } from './pod-gc/pod-gc.ts';
@@ -25,6 +26,7 @@ import { serviceAccountController } from './serviceaccount/serviceaccount.ts';
 import type { ControllerContext, ControllerDefinition } from './shared/controller.ts';
 import { Discovery } from './shared/discovery.ts';
 import { taintEvictionController } from './taint-eviction/taint-eviction.ts';
+import { ttlAfterFinishedController } from './ttl-after-finished/ttl-after-finished.ts';
 
 export interface ControllerManagerOptions {
   client: Client;
@@ -82,6 +84,8 @@ export function controllers(options: ControllerManagerOptions): ControllerDefini
     taintEvictionController,
     deploymentController,
     daemonSetController,
+    jobController,
+    ttlAfterFinishedController,
     replicaSetController,
     replicationControllerController,
     endpointSliceController,

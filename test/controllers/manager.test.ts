@@ -1,9 +1,11 @@
 import test from 'ava';
 import {
   CONFIGMAPS,
+  DAEMONSETS,
   DEPLOYMENTS,
   ENDPOINTSLICES,
   EVENTS,
+  JOBS,
   NAMESPACES,
   NODES,
   PODS,
@@ -190,6 +192,47 @@ test('a namespace goes with all that is in it', async (t) => {
     }
   });
   t.deepEqual(await pods(ns), []);
+});
+
+test('a Job and a DaemonSet run, and their status is the real server’s to accept', async (t) => {
+  const ns = await namespace('others');
+  const template = (labels: Record<string, string>, restartPolicy: string) => ({
+    metadata: { labels },
+    spec: { restartPolicy, containers: [{ name: 'c', image: 'i' }] },
+  });
+  await client.create(JOBS, {
+    metadata: { name: 'j', namespace: ns },
+    spec: { completions: 2, parallelism: 2, template: template({}, 'Never') },
+  });
+  await client.create(DAEMONSETS, {
+    metadata: { name: 'd', namespace: ns },
+    spec: { selector: { matchLabels: { app: 'd' } }, template: template({ app: 'd' }, 'Always') },
+  });
+  await waitFor('three daemons', async () => {
+    const { status } = await client.get(DAEMONSETS, { namespace: ns, name: 'd' });
+    return status?.numberAvailable === 3 && status.updatedNumberScheduled === 3;
+  });
+  const running = await waitFor('two pods of the job', async () => {
+    const { items } = await client.list(PODS, { namespace: ns, labelSelector: 'job-name=j' });
+    return items.length === 2 && items.every(({ status }) => status?.phase === 'Running') && items;
+  });
+  for (const { metadata } of running)
+    await client.patch(
+      PODS,
+      { namespace: ns, name: metadata?.name ?? '' },
+      { status: { phase: 'Succeeded' } },
+      { type: 'merge', subresource: 'status' },
+    );
+  const done = await waitFor('the job to complete', async () => {
+    const { status } = await client.get(JOBS, { namespace: ns, name: 'j' });
+    return status?.conditions?.some(({ type }) => type === 'Complete') && status;
+  });
+  t.is(done.succeeded, 2);
+  await client.delete(JOBS, { namespace: ns, name: 'j' }, { propagationPolicy: 'Background' });
+  await waitFor(
+    'the pods of the job to go',
+    async () => (await client.list(PODS, { namespace: ns, labelSelector: 'job-name=j' })).items.length === 0,
+  );
 });
 
 test('a pod that fits nowhere says why, and is placed when a node can take it', async (t) => {

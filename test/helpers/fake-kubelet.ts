@@ -31,7 +31,7 @@ export async function runFakeKubelet(options: FakeKubeletOptions, signal: AbortS
     const ref = { namespace, name };
     let write: Promise<unknown> | undefined;
     if (deletionTimestamp) write = client.delete(PODS, ref, { gracePeriodSeconds: 0 });
-    else if (pod.status?.phase !== 'Running')
+    else if ((pod.status?.phase ?? 'Pending') === 'Pending')
       write = client.patch(
         PODS,
         ref,

@@ -13,6 +13,7 @@ const CONTROLLERS = [
   'endpoint-controller',
   'endpointslice-controller',
   'generic-garbage-collector',
+  'job-controller',
   'namespace-controller',
   'node-controller',
   'pod-garbage-collector',
@@ -20,6 +21,7 @@ const CONTROLLERS = [
   'replication-controller',
   'root-ca-cert-publisher',
   'service-account-controller',
+  'ttl-after-finished-controller',
 ];
 
 /** Roles in kube-system of controllers that look after bootstrap tokens. */
