@@ -25,6 +25,7 @@ import { rootCaController } from './root-ca/root-ca.ts';
 import { serviceAccountController } from './serviceaccount/serviceaccount.ts';
 import type { ControllerContext, ControllerDefinition } from './shared/controller.ts';
 import { Discovery } from './shared/discovery.ts';
+import { statefulSetController } from './statefulset/statefulset.ts';
 import { taintEvictionController } from './taint-eviction/taint-eviction.ts';
 import { ttlAfterFinishedController } from './ttl-after-finished/ttl-after-finished.ts';
 
@@ -84,6 +85,7 @@ export function controllers(options: ControllerManagerOptions): ControllerDefini
     taintEvictionController,
     deploymentController,
     daemonSetController,
+    statefulSetController,
     jobController,
     ttlAfterFinishedController,
     replicaSetController,

@@ -12,6 +12,7 @@ import {
   REPLICASETS,
   SERVICEACCOUNTS,
   SERVICES,
+  STATEFULSETS,
 } from '../../src/api/gen/resources.ts';
 import type { Deployment } from '../../src/api/gen/types/apps-v1.ts';
 import type { Pod } from '../../src/api/gen/types/core-v1.ts';
@@ -194,7 +195,7 @@ test('a namespace goes with all that is in it', async (t) => {
   t.deepEqual(await pods(ns), []);
 });
 
-test('a Job and a DaemonSet run, and their status is the real server’s to accept', async (t) => {
+test('a Job, a DaemonSet and a StatefulSet run, and their status is the real server’s to accept', async (t) => {
   const ns = await namespace('others');
   const template = (labels: Record<string, string>, restartPolicy: string) => ({
     metadata: { labels },
@@ -207,6 +208,19 @@ test('a Job and a DaemonSet run, and their status is the real server’s to acce
   await client.create(DAEMONSETS, {
     metadata: { name: 'd', namespace: ns },
     spec: { selector: { matchLabels: { app: 'd' } }, template: template({ app: 'd' }, 'Always') },
+  });
+  await client.create(STATEFULSETS, {
+    metadata: { name: 's', namespace: ns },
+    spec: {
+      replicas: 2,
+      serviceName: 's',
+      selector: { matchLabels: { app: 's' } },
+      template: template({ app: 's' }, 'Always'),
+    },
+  });
+  await waitFor('two stateful pods', async () => {
+    const { status } = await client.get(STATEFULSETS, { namespace: ns, name: 's' });
+    return status?.availableReplicas === 2 && status.currentReplicas === 2;
   });
   await waitFor('three daemons', async () => {
     const { status } = await client.get(DAEMONSETS, { namespace: ns, name: 'd' });

@@ -21,6 +21,7 @@ const CONTROLLERS = [
   'replication-controller',
   'root-ca-cert-publisher',
   'service-account-controller',
+  'statefulset-controller',
   'ttl-after-finished-controller',
 ];
 
