@@ -124,7 +124,7 @@ export class EventRecorder {
 }
 
 /** A reference as Events and other objects carry it. */
-export function referenceTo(object: KubeObject, fieldPath?: string): ObjectReference {
+function referenceTo(object: KubeObject, fieldPath?: string): ObjectReference {
   const { name, namespace, uid, resourceVersion } = object.metadata ?? {};
   const { apiVersion, kind } = object;
   return { apiVersion, kind, name, namespace, uid, resourceVersion, ...(fieldPath ? { fieldPath } : {}) };

@@ -47,7 +47,7 @@ export async function runWhileLeader(
  * It cannot exclude two leaders for the moment in which one is suspended: writes stay guarded by
  * resourceVersion.
  */
-export class LeaderElection {
+class LeaderElection {
   readonly #options: Required<Omit<LeaderElectionOptions, 'random'>> & { random: () => number };
   #lease: Lease | undefined;
   #observedSpec = '';

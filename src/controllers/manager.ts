@@ -70,7 +70,7 @@ export async function runControllerManager(
 }
 
 /** The controllers that these options call for, in the order of their start. */
-export function controllers(options: ControllerManagerOptions): ControllerDefinition[] {
+function controllers(options: ControllerManagerOptions): ControllerDefinition[] {
   const { clusterCidr, nodeCidrMaskSize = 24, signing, rootCaPem, nodeMonitorGracePeriodMs } = options;
   return [
     serviceAccountController,

@@ -48,7 +48,7 @@ export const clusterRoleAggregationController: ControllerDefinition = {
 };
 
 /** The rules of all selected roles in the order of selectors and names, each once. */
-export function aggregatedRules(role: ClusterRole, all: readonly ClusterRole[]): PolicyRule[] {
+function aggregatedRules(role: ClusterRole, all: readonly ClusterRole[]): PolicyRule[] {
   const rules = new Map<string, PolicyRule>();
   const sorted = [...all].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
   for (const selector of role.aggregationRule?.clusterRoleSelectors ?? []) {

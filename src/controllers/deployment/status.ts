@@ -48,7 +48,7 @@ export function withCondition(conditions: Conditions, condition: DeploymentCondi
   return [...withoutCondition(conditions, condition.type), kept];
 }
 
-export function withoutCondition(conditions: Conditions, type: string): DeploymentCondition[] {
+function withoutCondition(conditions: Conditions, type: string): DeploymentCondition[] {
   return conditions.filter((condition) => condition.type !== type);
 }
 

@@ -74,7 +74,7 @@ function ignore(expected: (error: unknown) => boolean): (error: unknown) => void
 }
 
 /** The object as it should be; what others put into its metadata stays. */
-export function endpointsOf(service: Service, pods: readonly Pod[], known: Endpoints | undefined): Endpoints {
+function endpointsOf(service: Service, pods: readonly Pod[], known: Endpoints | undefined): Endpoints {
   const { namespace, name } = metaOf(service);
   const { [HEADLESS]: _, ...own } = metaOf(service).labels ?? {};
   const labels: Record<string, string> = { ...own, [MANAGED_BY]: 'endpoint-controller' };

@@ -65,7 +65,7 @@ export function ownPolicy(object: KubeObject): DeleteOptions['propagationPolicy'
   return finalizers.includes(FOREGROUND) ? 'Foreground' : 'Background';
 }
 
-export function refOf(node: GraphNode): { namespace?: string; name: string } {
+function refOf(node: GraphNode): { namespace?: string; name: string } {
   return node.namespace ? { namespace: node.namespace, name: node.name } : { name: node.name };
 }
 

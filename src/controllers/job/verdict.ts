@@ -11,7 +11,7 @@ export interface Verdict {
   message: string;
 }
 
-export function jobCondition(job: Job, type: string): JobCondition | undefined {
+function jobCondition(job: Job, type: string): JobCondition | undefined {
   return job.status?.conditions?.find((condition) => condition.type === type && condition.status === 'True');
 }
 

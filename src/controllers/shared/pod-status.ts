@@ -1,7 +1,7 @@
 import type { Pod, PodCondition } from '../../api/gen/types/core-v1.ts';
 import { metaOf, uidOf } from './meta.ts';
 
-export function podCondition(pod: Pod, type: string): PodCondition | undefined {
+function podCondition(pod: Pod, type: string): PodCondition | undefined {
   return pod.status?.conditions?.find((condition) => condition.type === type);
 }
 

@@ -70,7 +70,7 @@ function revisionFor({ set, pods, current, update }: StatefulInput, ordinal: num
   return ordinal < first + old ? current : update;
 }
 
-export function rangeOf(set: StatefulSet): { first: number; end: number } {
+function rangeOf(set: StatefulSet): { first: number; end: number } {
   const first = set.spec?.ordinals?.start ?? 0;
   return { first, end: first + (set.spec?.replicas ?? 1) };
 }

@@ -4,7 +4,7 @@ import { podFromTemplate } from '../replicaset/pod-from-template.ts';
 import { REVISION_HASH } from '../shared/history.ts';
 import { metaOf, nameOf } from '../shared/meta.ts';
 
-export function podName(set: StatefulSet, ordinal: number): string {
+function podName(set: StatefulSet, ordinal: number): string {
   return `${nameOf(set)}-${ordinal}`;
 }
 
@@ -19,7 +19,7 @@ export function revisionOf(pod: Pod): string {
 }
 
 /** The template that a revision keeps. */
-export function templateOf(revision: ControllerRevision): PodTemplateSpec | undefined {
+function templateOf(revision: ControllerRevision): PodTemplateSpec | undefined {
   const { spec } = (revision.data ?? {}) as { spec?: { template?: PodTemplateSpec & { $patch?: string } } };
   if (!spec?.template) return undefined;
   const { $patch: _, ...template } = spec.template;
