@@ -30,8 +30,7 @@ const plan = test.macro(
 
 const none = { killPod: false, createSandbox: false };
 const two = podOf({ containers: [containerOf('a'), containerOf('b')] });
-const noSandbox = runtimeOf([], undefined as never);
-noSandbox.sandboxes = [];
+const noSandbox = { ...runtimeOf([]), sandboxes: [], ips: [] };
 
 test('a new pod gets a sandbox and its containers', plan, two, noSandbox, {
   createSandbox: true,

@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { ConfigMap, Secret } from '../../src/api/gen/types/core-v1.ts';
 import { ApiError } from '../../src/client/errors.ts';
 import { containerEnvironment } from '../../src/kubelet/environment/environment.ts';

@@ -34,7 +34,7 @@ export class FakeMounter implements Mounter {
   async under(path: string): Promise<string[]> {
     return [...this.mounts.keys()]
       .filter((point) => point === path || point.startsWith(`${path}/`))
-      .reverse();
+      .toReversed();
   }
 }
 

@@ -1,7 +1,7 @@
-import { lstat, mkdir, readdir, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { Pod } from '../../src/api/gen/types/core-v1.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { MemoryClient } from '../../src/client/memory-client.ts';
@@ -59,7 +59,6 @@ test('what a crash between the steps left is put right by the next write', async
   const payload = payloadOf({ a: '1', b: '2' });
   await writeAtomically(folder, payload, clock, noPermissions);
   // The crash came after '..data' moved: a name is missing, an old one and an unfinished link are left.
-  const { rm } = await import('node:fs/promises');
   await rm(join(folder, 'b'));
   await symlink('..data/gone', join(folder, 'gone'));
   await symlink('nowhere', join(folder, '..data_tmp'));

@@ -25,6 +25,8 @@ export interface KubeletServerOptions {
 export class KubeletServer {
   readonly #options: KubeletServerOptions;
   readonly #server: TlsServer;
+  /** Upgraded connections: the HTTP server no longer knows of them. */
+  readonly #streams = new Set<Duplex>();
 
   constructor(options: KubeletServerOptions) {
     this.#options = options;
@@ -64,6 +66,7 @@ export class KubeletServer {
   close(): void {
     this.#server.close();
     this.#server.closeAllConnections();
+    for (const socket of this.#streams) socket.destroy();
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -91,6 +94,8 @@ export class KubeletServer {
 
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on('error', () => socket.destroy());
+    this.#streams.add(socket);
+    socket.on('close', () => this.#streams.delete(socket));
     try {
       const url = new URL(request.url ?? '/', 'https://kubelet');
       await this.#admit(request, url.pathname);

@@ -27,7 +27,9 @@ export async function bridgePortForward(
   socket.pause();
   try {
     const { socket: upgraded, head } = await dialSpdy(url, [SPDY_PROTOCOL]);
-    if (protocol === TUNNEL_PROTOCOL) tunnel(socket, upgraded, head);
+    // The client may have left meanwhile: its close has been told already.
+    if (socket.readyState !== socket.OPEN) upgraded.destroy();
+    else if (protocol === TUNNEL_PROTOCOL) tunnel(socket, upgraded, head);
     else forwardChannels(socket, protocol, upgraded, head, ports);
   } catch (error) {
     log.warn({ error: messageOf(error) }, 'no port-forward from the runtime');

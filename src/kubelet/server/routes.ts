@@ -38,8 +38,14 @@ export class KubeletRoutes {
   readonly #options: RoutesOptions;
   readonly #webSockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
 
+  readonly #chosen = new WeakMap<IncomingMessage, string>();
+
   constructor(options: RoutesOptions) {
     this.#options = options;
+    this.#webSockets.on('headers', (headers, request) => {
+      const protocol = this.#chosen.get(request);
+      if (protocol !== undefined) headers.push(`Sec-WebSocket-Protocol: ${protocol}`);
+    });
   }
 
   async serve(
@@ -142,7 +148,9 @@ export class KubeletRoutes {
     if (protocol === undefined) {
       throw new HttpError(403, `unable to upgrade: no protocol of ${offered.join(', ')} is spoken here`);
     }
-    request.headers['sec-websocket-protocol'] = protocol;
+    // 'SPDY/3.1+portforward.k8s.io' is no token by the letter, and ws refuses it: the choice is answered by us.
+    delete request.headers['sec-websocket-protocol'];
+    this.#chosen.set(request, protocol);
     return new Promise((resolve) => {
       this.#webSockets.handleUpgrade(request, socket, head, (accepted) => {
         resolve({ socket: accepted, protocol });
