@@ -4,7 +4,7 @@ import { checkoutPath, isExecutable } from '../base/assets.ts';
 import { systemClock } from '../base/clock.ts';
 import { SlipwayError } from '../base/errors.ts';
 import { processSignal } from '../base/lifecycle.ts';
-import type { UpOptions } from '../bootstrap/actions/up.ts';
+import type { UpOptions, UpResult } from '../bootstrap/actions/up.ts';
 import type { Inventory } from '../bootstrap/inventory/schema.ts';
 import type { View } from '../bootstrap/report.ts';
 import type { SshQuestions } from '../provision/ssh/target.ts';
@@ -62,7 +62,9 @@ export function upCommand(): Command {
     });
 }
 
-const printLine = (line: string): void => void process.stdout.write(`${line}\n`);
+function printLine(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
 
 async function runUp(flags: UpFlags, signal: AbortSignal): Promise<number> {
   let changed = false;
@@ -74,25 +76,7 @@ async function runUp(flags: UpFlags, signal: AbortSignal): Promise<number> {
     const { up } = await import('../bootstrap/actions/up.ts');
     const result = await up(await upOptions(flags, inventory, view, signal));
     await view.finish();
-    const seconds = ((systemClock.monotonicMs() - startedMs) / 1000).toFixed(1);
-    const count = result.changes.length;
-    if (flags.output === 'json') {
-      printLine(
-        JSON.stringify({
-          type: 'done',
-          changes: count,
-          seconds: Number(seconds),
-          kubeconfig: result.kubeconfigPath,
-        }),
-      );
-    } else {
-      const words =
-        count === 0
-          ? 'no changes'
-          : `${count} ${count === 1 ? 'change' : 'changes'}${flags.dryRun ? ' would be made' : ''}`;
-      printLine(`${words}, in ${seconds} s`);
-      if (!flags.dryRun) printLine(`kubeconfig: ${result.kubeconfigPath}`);
-    }
+    tellResult(result, flags, systemClock.monotonicMs() - startedMs);
     return 0;
   } catch (error) {
     await view.finish();
@@ -106,12 +90,30 @@ async function runUp(flags: UpFlags, signal: AbortSignal): Promise<number> {
   }
 }
 
+function tellResult(result: UpResult, flags: UpFlags, durationMs: number): void {
+  const seconds = (durationMs / 1000).toFixed(1);
+  const count = result.changes.length;
+  if (flags.output === 'json') {
+    const done = {
+      type: 'done',
+      changes: count,
+      seconds: Number(seconds),
+      kubeconfig: result.kubeconfigPath,
+    };
+    printLine(JSON.stringify(done));
+    return;
+  }
+  const changes = count === 0 ? 'no changes' : `${count} ${count === 1 ? 'change' : 'changes'}`;
+  printLine(`${changes}${flags.dryRun && count > 0 ? ' would be made' : ''}, in ${seconds} s`);
+  if (!flags.dryRun) printLine(`kubeconfig: ${result.kubeconfigPath}`);
+}
+
 function tell(error: unknown, flags: UpFlags, changed: boolean): number {
   if (!(error instanceof SlipwayError)) throw error;
   if (flags.output === 'json') {
-    printLine(
-      JSON.stringify({ type: 'failed', code: error.code, message: error.message, hint: error.hint, changed }),
-    );
+    const { code, message, hint } = error;
+    const failed = { type: 'failed', code, message, hint, changed };
+    printLine(JSON.stringify(failed));
   }
   process.stderr.write(`error: ${error.message} [${error.code}]\n`);
   if (error.hint) process.stderr.write(`hint: ${error.hint}\n`);

@@ -30,7 +30,7 @@ export interface UpResult {
 }
 
 /** The runbook: from bare servers to a cluster, and again from there, changing only what differs. */
-const phases = (open: UpOptions['open']): Phase[] => [
+export const upPhases = (open: UpOptions['open']): Phase[] => [
   connect(open),
   facts,
   validateServers,
@@ -88,7 +88,7 @@ const phases = (open: UpOptions['open']): Phase[] => [
 export async function up(options: UpOptions): Promise<UpResult> {
   const cluster = new Cluster(options);
   try {
-    await runPhases(cluster, phases(options.open));
+    await runPhases(cluster, upPhases(options.open));
     return { changes: cluster.changes, kubeconfigPath: cluster.state.kubeconfigPath };
   } finally {
     cluster.api?.close();
