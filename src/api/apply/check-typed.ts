@@ -1,5 +1,6 @@
 import { stringifyJson } from '../json/encode.ts';
 import { isObject } from '../objects.ts';
+import { goText } from '../patch/directives.ts';
 import { itemElement, ItemError } from './list-items.ts';
 import { formOf, memberType } from './merge-type.ts';
 import type { MergeList, MergeMap, MergeType } from './merge-type.ts';
@@ -51,16 +52,16 @@ class Checker {
     } else if (scalar === 'string' && typeof value !== 'string') {
       this.#fail(`expected string, got &value.valueUnstructured{Value:${goSyntax(value)}}`);
     } else if (scalar === 'boolean' && typeof value !== 'boolean') {
-      this.#fail(`expected boolean, got &{${goSyntax(value)}}`);
+      this.#fail(`expected boolean, got &{${goText(value)}}`);
     } else if (scalar === 'untyped' && typeof value === 'object') {
-      this.#fail(`expected any scalar, got &{${goSyntax(value)}}`);
+      this.#fail(`expected any scalar, got &{${goText(value)}}`);
     }
   }
 
   #list(value: unknown, list: MergeList): void {
     if (value === null || value === undefined) return;
     if (!Array.isArray(value)) {
-      this.#fail(`expected list, got &{${goSyntax(value)}}`);
+      this.#fail(`expected list, got &{${goText(value)}}`);
       return;
     }
     const seen = new Set<PathElement>();
@@ -88,7 +89,7 @@ class Checker {
   #map(value: unknown, map: MergeMap): void {
     if (value === null || value === undefined) return;
     if (!isObject(value)) {
-      this.#fail(`expected map, got &{${goSyntax(value)}}`);
+      this.#fail(`expected map, got &{${goText(value)}}`);
       return;
     }
     for (const name of Object.keys(value)) {

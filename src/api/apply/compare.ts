@@ -95,6 +95,14 @@ class CompareWalker {
     const before: JsonObject = isObject(left) ? left : {};
     const after: JsonObject = isObject(right) ? right : {};
     if (map.atomic || (isBare(before) && isBare(after))) return this.#leaf(left, right);
+    // Of an object that is there, what Go writes as null is there too.
+    if (map.nulls && isObject(left) !== isObject(right)) {
+      for (const name of map.nulls) {
+        const old = isObject(left) ? (left[name] ?? null) : undefined;
+        const fresh = isObject(right) ? (right[name] ?? null) : undefined;
+        if (old === null || fresh === null) this.#member(name, old, fresh, map);
+      }
+    }
     for (const name in before) this.#member(name, before[name], after[name], map);
     for (const name in after) {
       if (before[name] === undefined) this.#member(name, undefined, after[name], map);

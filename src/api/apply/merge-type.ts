@@ -21,6 +21,8 @@ export interface MergeList {
 export interface MergeMap {
   readonly atomic: boolean;
   readonly fields: ReadonlyMap<string, MergeField>;
+  /** Fields that Go writes as null where they are not set: they are owned with the struct that has them. */
+  readonly nulls?: readonly string[];
   /** Of what is no field; undefined where there may be nothing else. */
   readonly elements: MergeType | undefined;
 }
@@ -126,10 +128,17 @@ class MessageType implements MergeType {
         fields.set(field.name, fallback === undefined ? { type } : { type, default: fallback });
       }
       const open = this.#schema.preserveUnknown || fields.size === 0;
-      this.#map = { atomic: this.#atomic, fields, elements: open ? DEDUCED : undefined };
+      const nulls = [...this.#schema.fields.values()].filter(isWrittenAsNull).map(({ name }) => name);
+      const elements = open ? DEDUCED : undefined;
+      this.#map = { atomic: this.#atomic, fields, elements, ...(nulls.length > 0 ? { nulls } : {}) };
     }
     return this.#map;
   }
+}
+
+/** Times are structs, which omitempty does not leave out. */
+function isWrittenAsNull({ schema, pointer, omitZero }: Field): boolean {
+  return (schema.kind === 'time' || schema.kind === 'microTime') && !pointer && !omitZero;
 }
 
 /** What the OpenAPI schema names as default: a key that is left out counts as this. */

@@ -87,11 +87,17 @@ class Walker {
 
   #member(holder: JsonObject, name: string, field: Field, given: unknown): void {
     const result = this.#value(given, field.schema);
-    if (result === undefined || (field.omitEmpty && !field.pointer && isEmptyFor(field.schema, result))) {
+    const isLeftOut = field.omitEmpty && !field.pointer && isEmptyFor(field.schema, result);
+    if (result === undefined || (isLeftOut && !this.#isReset(name))) {
       delete holder[name];
     } else if (result !== given) {
       holder[name] = result;
     }
+  }
+
+  /** An empty list of managers is a request of its own: to forget them all. */
+  #isReset(name: string): boolean {
+    return name === 'managedFields' && this.#path.length === 2 && this.#path[0] === 'metadata';
   }
 
   #unknown(value: JsonObject, name: string, schema: MessageSchema): void {

@@ -6,6 +6,7 @@ import type { KubeObject } from '../../api/resource.ts';
 import { schemaForKind } from '../../api/schema.ts';
 import { rfc3339 } from '../../base/clock.ts';
 import { messageOf, SlipwayError } from '../../base/errors.ts';
+import { warningsOf } from '../codec/decode-body.ts';
 import type { ResourceCall } from '../handlers/resource-call.ts';
 import type { WriteOptions } from '../handlers/write-options.ts';
 import type { RequestContext } from '../request-context.ts';
@@ -25,6 +26,7 @@ export interface AppliedConfig {
 export async function readApplied(context: RequestContext): Promise<AppliedConfig> {
   const text = (await context.http.body()).toString();
   let loaded: ReturnType<typeof loadYaml>;
+  if (text.trim() === '') return { object: {}, duplicates: [] };
   try {
     loaded = loadYaml(text);
   } catch (error) {
@@ -78,10 +80,22 @@ function decoded(call: ResourceCall, object: KubeObject): KubeObject {
     ).object;
   } catch (error) {
     if (!(error instanceof SlipwayError) || error.code !== 'E_JSON') throw error;
-    throw failure(500, '', `failed to convert new object to proper version: ${messageOf(error)}`);
+    const type = `${info.group}/${info.version}, Kind=${info.kind}`;
+    const { namespace = '', name = '' } = object.metadata ?? {};
+    throw failure(
+      500,
+      '',
+      `failed to convert new object (${namespace}/${name}; ${type}) to proper version: unable to convert unstructured object to ${type}: ${conversionProblem(messageOf(error))}`,
+    );
   }
   if (managedFields) (result.metadata ??= {}).managedFields = managedFields;
   return result;
+}
+
+/** What upstream's converter says where our decoder says another thing. */
+function conversionProblem(message: string): string {
+  const fraction = /cannot unmarshal number -?\d+\.\d+ into .* of type (\w+)$/.exec(message);
+  return fraction ? `cannot convert float64 to ${fraction[1]}` : message;
 }
 
 export function answerOf(error: unknown): unknown {
@@ -100,7 +114,8 @@ export function reportDuplicates(
   for (const text of applied.duplicates) {
     const message = `error converting YAML to JSON: ${text}`;
     if (options.fieldValidation === 'Strict') throw badRequest(`error strict decoding YAML: ${message}`);
-    if (options.fieldValidation === 'Warn') context.warn(message);
+    if (options.fieldValidation !== 'Warn') continue;
+    for (const warning of warningsOf([text])) context.warn(warning);
   }
 }
 

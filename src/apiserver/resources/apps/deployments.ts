@@ -10,6 +10,7 @@ import {
   formatSelector,
   nameColumn,
 } from '../columns.ts';
+import { keepAllButStatus } from '../../registry/update.ts';
 import { defaultPodTemplate } from '../core/pod-spec/defaults.ts';
 import { define, statusOf, statusStrategy } from '../define.ts';
 import { checkImmutable, checkNonNegative, child } from '../validation/checks.ts';
@@ -39,6 +40,14 @@ function defaults({ spec }: Deployment): void {
   spec.progressDeadlineSeconds ??= 600;
   spec.template ??= {};
   defaultPodTemplate(spec.template);
+}
+
+/** /status of a Deployment leaves its labels alone, unlike that of others. */
+function keepLabelsAndSpec(object: Deployment, old: Deployment): void {
+  keepAllButStatus(object, old);
+  const metadata = (object.metadata ??= {});
+  if (old.metadata?.labels) metadata.labels = old.metadata.labels;
+  else delete metadata.labels;
 }
 
 /** Mirrors ValidateDeploymentSpec of pkg/apis/apps/validation/validation.go. */
@@ -119,7 +128,7 @@ export const deployments = define(DEPLOYMENTS, {
       return errors;
     },
   },
-  subresources: [statusOf(validateStatus), scaleOf<Deployment>()],
+  subresources: [{ ...statusOf(validateStatus), prepareForUpdate: keepLabelsAndSpec }, scaleOf<Deployment>()],
   columns: [
     nameColumn(),
     column('Ready', 'string', ({ spec, status }) => `${status?.readyReplicas ?? 0}/${spec?.replicas ?? 0}`),

@@ -48,12 +48,18 @@ export function toV2(hpa: HpaV1): HpaV2 {
   v2.spec = { ...sameSpec, ...(metrics.length > 0 ? { metrics } : {}), ...(behavior ? { behavior } : {}) };
   if (status) {
     v2.status = {
-      ...sameStatus,
+      ...withoutZero(sameStatus),
       ...(current.length > 0 ? { currentMetrics: current } : {}),
       ...(conditions ? { conditions } : {}),
     } as NonNullable<HpaV2['status']>;
   }
   return v2;
+}
+
+/** Unlike version 1, version 2 leaves a zero out. */
+function withoutZero<T extends { currentReplicas?: number }>(status: T): T {
+  const { currentReplicas, ...rest } = status;
+  return (currentReplicas ? status : rest) as T;
 }
 
 export function fromV2(hpa: HpaV2): HpaV1 {
