@@ -13,7 +13,6 @@ import type { FieldError } from '../../field-error.ts';
 import type { StrategyContext } from '../../resource-definition.ts';
 import { ageColumn, column, humanDuration, nameColumn } from '../columns.ts';
 import { define } from '../define.ts';
-import { keepMetadata } from '../core/pod-actions.ts';
 import { at, checkFormat, child, sameJson } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
 import { dnsLabel, dnsSubdomain } from '../validation/formats.ts';
@@ -201,16 +200,11 @@ function fillTimes(csr: Csr, old: Csr, now: number): void {
 /** `kubectl certificate approve` sends conditions without what the status knows besides. */
 function prepareApproval(csr: Csr, old: Csr, { now }: StrategyContext): void {
   csr.spec = old.spec;
-  const conditions = csr.status?.conditions ?? [];
+  const conditions = csr.status?.conditions;
   csr.status = { ...old.status };
-  // Other conditions than the decision come from the signer alone.
-  const kept = (old.status?.conditions ?? []).filter((one) => !['Approved', 'Denied'].includes(one.type));
-  const decided = conditions.filter((one) => ['Approved', 'Denied'].includes(one.type));
-  const all = [...kept, ...decided];
-  if (all.length > 0) csr.status.conditions = all;
+  if (conditions && conditions.length > 0) csr.status.conditions = conditions;
   else delete csr.status.conditions;
   fillTimes(csr, old, now);
-  keepMetadata(csr, old);
 }
 
 /** Mirrors extractCSRStatus of pkg/printers/internalversion/printers.go. */
