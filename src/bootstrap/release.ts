@@ -12,7 +12,7 @@ export interface Release {
   architecture: string;
 }
 
-export const RELEASES_DIRECTORY = '/opt/slipway/releases';
+const RELEASES_DIRECTORY = '/opt/slipway/releases';
 export const CURRENT_LINK = '/opt/slipway/current';
 
 /** Every name that the executable is called by on a server. */

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { codeOf, messageOf, SlipwayError } from '../base/errors.ts';
+import { parseJump, type SshConfigFile } from '../provision/ssh/ssh-config.ts';
 import type { SshTarget } from '../provision/ssh/target.ts';
 import type { Inventory, ServerEntry, SshEntry } from './inventory/schema.ts';
 
@@ -9,6 +10,8 @@ export interface TargetOptions {
   /** Folder that relative paths of the inventory start from. */
   folder: string;
   env: NodeJS.ProcessEnv;
+  /** The person's ~/.ssh/config: it says what the inventory leaves open. */
+  sshConfig?: SshConfigFile;
   /** Replaces the inventory's key for every server: --ssh-key. */
   keyFile?: string;
 }
@@ -20,13 +23,34 @@ export async function sshTarget(
   options: TargetOptions,
 ): Promise<SshTarget> {
   const entry: SshEntry = { ...inventory.ssh, ...server.ssh };
-  const target = await login(server.name, entry.address ?? server.address, entry, options);
-  if (entry.bastion === undefined) return target;
-  const { bastion } = entry;
-  return { ...target, bastion: await login(`bastion of ${server.name}`, bastion.address, bastion, options) };
+  const address = entry.address ?? server.address;
+  const target = await login(server.name, address, entry, options);
+  if (entry.bastion !== undefined) {
+    const { bastion } = entry;
+    return {
+      ...target,
+      bastion: await login(`bastion of ${server.name}`, bastion.address, bastion, options),
+    };
+  }
+  const jumps = options.sshConfig?.entryFor(address).jumps ?? [];
+  return { ...target, bastion: await through(server.name, jumps, options) };
 }
 
 type Login = Omit<SshEntry, 'bastion' | 'address'>;
+
+/** The last server on the way, which is reached through those before it. */
+async function through(
+  name: string,
+  jumps: readonly string[],
+  options: TargetOptions,
+): Promise<SshTarget | undefined> {
+  const last = jumps.at(-1);
+  if (last === undefined) return undefined;
+  const { host, user, port } = parseJump(last);
+  const entry: Login = { ...(user === undefined ? {} : { user }), ...(port === undefined ? {} : { port }) };
+  const target = await login(`bastion of ${name}`, host, entry, options);
+  return { ...target, bastion: await through(name, jumps.slice(0, -1), options) };
+}
 
 async function login(
   name: string,
@@ -34,6 +58,7 @@ async function login(
   entry: Login,
   options: TargetOptions,
 ): Promise<SshTarget> {
+  const own = options.sshConfig?.entryFor(address) ?? {};
   const keyFile = options.keyFile ?? entry.key;
   const [password, passphrase, sudoPassword] = await Promise.all(
     [entry.passwordFrom, entry.passphraseFrom, entry.sudoPasswordFrom].map((source) =>
@@ -42,10 +67,16 @@ async function login(
   );
   return {
     name,
-    address,
-    port: entry.port ?? 22,
-    user: entry.user ?? 'root',
-    keyFiles: keyFile === undefined ? [] : [expandPath(keyFile, options.folder)],
+    address: own.hostName ?? address,
+    port: entry.port ?? own.port ?? 22,
+    user: entry.user ?? own.user ?? 'root',
+    // A password in the inventory is meant: the keys of ~/.ssh/config would only cost attempts.
+    keyFiles:
+      keyFile === undefined
+        ? password === undefined
+          ? (own.keyFiles ?? [])
+          : []
+        : [expandPath(keyFile, options.folder)],
     agent: options.env['SSH_AUTH_SOCK'],
     password,
     passphrase,

@@ -133,12 +133,14 @@ async function upOptions(
   view: View,
   signal: AbortSignal,
 ): Promise<UpOptions> {
-  const [{ StateDirectory }, { prepareRelease }, { expandPath, sshTarget }, { SshHost }] = await Promise.all([
-    import('../bootstrap/state-directory.ts'),
-    import('../bootstrap/local-release.ts'),
-    import('../bootstrap/ssh-targets.ts'),
-    import('../provision/ssh/ssh-host.ts'),
-  ]);
+  const [{ StateDirectory }, { prepareRelease }, { expandPath, sshTarget }, { SshHost }, { SshConfigFile }] =
+    await Promise.all([
+      import('../bootstrap/state-directory.ts'),
+      import('../bootstrap/local-release.ts'),
+      import('../bootstrap/ssh-targets.ts'),
+      import('../provision/ssh/ssh-host.ts'),
+      import('../provision/ssh/ssh-config.ts'),
+    ]);
   const folder = dirname(resolve(flags.inventory));
   const state = StateDirectory.locate(
     inventory.cluster.name,
@@ -154,6 +156,7 @@ async function upOptions(
   const targetOptions = {
     folder,
     env: process.env,
+    sshConfig: await SshConfigFile.read(),
     ...(flags.sshKey ? { keyFile: resolve(flags.sshKey) } : {}),
   };
   const questions = await makeQuestions(flags);

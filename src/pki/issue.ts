@@ -15,7 +15,7 @@ import { encodeName, type AlternativeNames, type Subject } from './names.ts';
 import { parseCertificate, parseCertificateRequest } from './parse.ts';
 import { splitCertificates, toPem } from './pem.ts';
 
-export const HOUR_MS = 3_600_000;
+const HOUR_MS = 3_600_000;
 export const DAY_MS = 24 * HOUR_MS;
 /** Clocks of servers differ: a certificate is valid five minutes before it is made. As kubeadm. */
 const BACKDATE_MS = 5 * 60_000;
@@ -27,7 +27,7 @@ export interface Identity {
 }
 
 /** How long a certificate is valid from now on. */
-export interface Validity {
+interface Validity {
   durationMs: number;
 }
 

@@ -53,7 +53,7 @@ export function decodeName(name: Node): Subject {
 }
 
 /** The bytes of an IPv4 (4) or IPv6 (16) address. */
-export function ipToBytes(address: string): Buffer {
+function ipToBytes(address: string): Buffer {
   const family = isIP(address);
   if (family === 4) return Buffer.from(address.split('.').map(Number));
   if (family !== 6 || address.includes('%')) {

@@ -120,8 +120,8 @@ export async function gatherFacts(host: Host, request: ProbeRequest, signal?: Ab
   return parseFacts(text);
 }
 
-/** Reads the probe's lines: a name and its tab-separated values. Exported for its test. */
-export function parseFacts(text: string): Facts {
+/** Reads the probe's lines: a name and its tab-separated values. */
+function parseFacts(text: string): Facts {
   const single = new Map<string, string>();
   const many = new Map<string, string[][]>();
   for (const line of text.split('\n')) {

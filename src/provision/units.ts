@@ -20,7 +20,7 @@ export interface UnitFacts {
  * The environment variable by which a running process tells what it was started with: a hash over its unit, its
  * files and its release. A rerun after a crash between writing and restarting sees the difference.
  */
-export const CONFIG_VARIABLE = 'SLIPWAY_CONFIG';
+const CONFIG_VARIABLE = 'SLIPWAY_CONFIG';
 
 /** A shell function for the batched probe: `unit NAME` prints tab-separated facts. */
 export const UNIT_PROBE = `

@@ -9,7 +9,7 @@ import type { ReportEvent } from '../../src/bootstrap/report.ts';
 import { StateDirectory } from '../../src/bootstrap/state-directory.ts';
 import type { Facts } from '../../src/provision/facts.ts';
 
-export const INVENTORY = `cluster: { name: test }
+const INVENTORY = `cluster: { name: test }
 servers:
   - { name: cp1, address: 10.0.0.1, roles: [control-plane] }
   - { name: w1, address: 10.0.0.2, roles: [worker] }

@@ -3,6 +3,7 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { parseInventory } from '../../src/bootstrap/inventory/load.ts';
+import { SshConfigFile } from '../../src/provision/ssh/ssh-config.ts';
 import { sshTarget } from '../../src/bootstrap/ssh-targets.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'slipway-targets-'));
@@ -53,4 +54,41 @@ test('a secret that is not there is named, with where the inventory asks for it'
 test('a bastion is a target of its own', async (t) => {
   const { bastion } = await target('{ key: k, bastion: { address: b.example.org, user: jump } }');
   t.like(bastion, { name: 'bastion of a', address: 'b.example.org', user: 'jump', keyFiles: [], port: 22 });
+});
+
+const personal = new SshConfigFile(`
+Host 10.0.0.1
+  User admin
+  IdentityFile ~/.ssh/work_%r
+  ProxyJump jump@outer.example.org:2222,inner
+Host inner
+  HostName inner.example.org
+  User hop
+Host *
+  Port 2200
+`);
+
+test('what the inventory leaves open is taken from ~/.ssh/config, jumps and all', async (t) => {
+  const parsed = inventory('{}');
+  const [server] = parsed.servers;
+  if (!server) throw new Error('no server');
+  const found = await sshTarget(parsed, server, { folder, env: {}, sshConfig: personal });
+  t.like(found, {
+    address: '10.0.0.1',
+    user: 'admin',
+    port: 2200,
+    keyFiles: [join(homedir(), '.ssh/work_admin')],
+  });
+  t.like(found.bastion, { address: 'inner.example.org', user: 'hop', port: 2200 });
+  t.like(found.bastion?.bastion, { address: 'outer.example.org', user: 'jump', port: 2222 });
+  t.is(found.bastion?.bastion?.bastion, undefined);
+});
+
+test('the inventory wins over ~/.ssh/config', async (t) => {
+  const parsed = inventory('{ user: root, port: 22, key: k, bastion: { address: b.example.org } }');
+  const [server] = parsed.servers;
+  if (!server) throw new Error('no server');
+  const found = await sshTarget(parsed, server, { folder, env: {}, sshConfig: personal });
+  t.like(found, { user: 'root', port: 22, keyFiles: [join(folder, 'k')] });
+  t.is(found.bastion?.address, 'b.example.org');
 });

@@ -4,11 +4,11 @@ import { render } from '../render.ts';
 import { buildComponent, ownComponent, type Component } from './component.ts';
 import { caFile, kubeconfigFile, KUBERNETES_DIRECTORY, PKI_DIRECTORY } from './files.ts';
 
-export const CONTAINERD_CONFIG = '/etc/containerd/config.toml';
-export const CONTAINERD_DROP_IN = '/etc/systemd/system/containerd.service.d/10-slipway.conf';
+const CONTAINERD_CONFIG = '/etc/containerd/config.toml';
+const CONTAINERD_DROP_IN = '/etc/systemd/system/containerd.service.d/10-slipway.conf';
 export const KUBELET_CONFIG = `${KUBERNETES_DIRECTORY}/kubelet.conf`;
 export const BOOTSTRAP_CONFIG = `${KUBERNETES_DIRECTORY}/bootstrap-kubelet.conf`;
-export const CNI_CONFIG_DIRECTORY = '/etc/cni/net.d';
+const CNI_CONFIG_DIRECTORY = '/etc/cni/net.d';
 
 /** The distribution's containerd with our configuration. */
 export function containerd(node: Node): Component {

@@ -24,7 +24,7 @@ export function parseAddress(text: string): number | undefined {
   return Number(new Address4(text).bigInt());
 }
 
-export const formatAddress = (value: number): string =>
+const formatAddress = (value: number): string =>
   [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join('.');
 
 export const contains = (range: Range, address: number): boolean =>

@@ -12,7 +12,7 @@ export interface Wanted<T extends KubeObject = KubeObject> {
  * Whether `found` says everything that `wanted` says. Fields that only `found` has do not matter: the server
  * fills in defaults. Lists must be equal item by item.
  */
-export function says(found: unknown, wanted: unknown): boolean {
+function says(found: unknown, wanted: unknown): boolean {
   if (Array.isArray(wanted)) {
     return (
       Array.isArray(found) &&

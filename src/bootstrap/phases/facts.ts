@@ -5,8 +5,8 @@ import { CURRENT_LINK, EXECUTABLE_NAMES, executableOf, type Release } from '../r
 import { PACKAGES } from './packages.ts';
 import { SYSCTLS } from './prepare-server.ts';
 
-export const UNITS = [...EXECUTABLE_NAMES.slice(1), 'containerd'].map((name) => `${name}.service`);
-export const DISKS = ['/etc', '/opt', '/tmp', '/var/lib', '/var/log', '/run'] as const;
+const UNITS = [...EXECUTABLE_NAMES.slice(1), 'containerd'].map((name) => `${name}.service`);
+const DISKS = ['/etc', '/opt', '/tmp', '/var/lib', '/var/log', '/run'] as const;
 
 const request = (release: Release): ProbeRequest => ({
   packages: PACKAGES,

@@ -58,7 +58,7 @@ async function readKey(
     const why = codeOf(cause) === 'ENOENT' ? 'does not exist' : `cannot be read (${messageOf(cause)})`;
     throw new SlipwayError('E_SSH_KEY', `the key file ${file} for ${target.name} ${why}`, {
       cause,
-      hint: 'correct "key:" in the inventory',
+      hint: 'correct "key:" in the inventory, or IdentityFile in ~/.ssh/config',
     });
   }
   const parse = (passphrase?: string): ssh2.ParsedKey | Error => ssh2.utils.parseKey(text, passphrase);
