@@ -28,6 +28,8 @@ export type { KubeletOptions } from './options.ts';
  */
 export async function runKubelet(options: KubeletOptions, signal: AbortSignal): Promise<void> {
   const { clock, log } = options;
+  // What pods see of their volumes must not depend on the umask of the unit; secrets get their modes by name.
+  process.umask(0o022);
   await mkdir(join(options.rootDir, 'pods'), { recursive: true, mode: 0o750 });
   await chmod(options.rootDir, 0o755);
   const store = new CertificateStore(options.certDir, 'kubelet-client', clock);

@@ -317,3 +317,19 @@ test('sysctls that are not the pod’s own are refused', async (t) => {
   await harness.add(podOf({ securityContext: { sysctls } }));
   t.like((await harness.pod()).status, { phase: 'Failed', reason: 'SysctlForbidden' });
 });
+
+test('a pod whose config map cannot be read any more keeps its volume and restarts', async (t) => {
+  const harness = await createHarness(t);
+  harness.client.seed(CONFIGMAPS, { metadata: { name: 'cm', namespace: 'default' }, data: { k: 'v' } });
+  await harness.add(
+    podOf({
+      containers: [containerOf('app', { volumeMounts: [{ name: 'c', mountPath: '/c' }] })],
+      volumes: [{ name: 'c', configMap: { name: 'cm' } }],
+    }),
+  );
+  await harness.client.delete(CONFIGMAPS, { namespace: 'default', name: 'cm' });
+  await harness.clock.advance(20_000);
+  harness.runtime.exit('app', 1);
+  await harness.settle();
+  t.is((await harness.pod()).status?.containerStatuses?.[0]?.restartCount, 1);
+});

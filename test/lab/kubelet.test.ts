@@ -96,6 +96,8 @@ if (!reason) {
     test.serial,
     'containerd',
     async () => {
+      // The kubelet would end these pods: it does not know them.
+      await onNode('systemctl stop slipway-kubelet');
       const socket = `${await node.server.rootPath()}/run/containerd/containerd.sock`;
       return { runtime: new GrpcRuntime(socket, systemClock), image: IMAGE, logDir: '/tmp/contract-logs' };
     },
@@ -104,6 +106,8 @@ if (!reason) {
 }
 
 labTest('the node joins with a token, registers, and keeps its certificates and lease', async (t) => {
+  await onNode('systemctl start slipway-kubelet');
+  await node.waitForNode();
   const conf = await onNode('cat /etc/kubernetes/kubelet.conf');
   t.regex(conf, /\/var\/lib\/kubelet\/pki\/kubelet-client-current\.pem/);
   const subject = await onNode(
@@ -145,6 +149,24 @@ labTest('the server on 10250 asks who one is, and whether one may', async (t) =>
   const root = await node.server.rootPath();
   const pki = `${root}/etc/kubernetes/pki/apiserver-kubelet-client`;
   t.is(await code(['--cert', `${pki}.crt`, '--key', `${pki}.key`]), '200');
+});
+
+labTest('statistics and metrics are read through the API server', async (t) => {
+  await create(t, podOf('measured', sleeper));
+  await untilReady('measured');
+  const summary = JSON.parse(await node.kubectl(['get', '--raw=/api/v1/nodes/n1/proxy/stats/summary'])) as {
+    node: { nodeName: string; memory: { workingSetBytes: number } };
+    pods: Array<{ podRef: { name: string }; memory: { workingSetBytes: number } }>;
+  };
+  t.is(summary.node.nodeName, 'n1');
+  t.true(summary.node.memory.workingSetBytes > 0);
+  const pod = summary.pods.find(({ podRef }) => podRef.name === 'measured');
+  t.true((pod?.memory.workingSetBytes ?? 0) > 0, JSON.stringify(summary.pods));
+  await waitFor('the metrics count it', async () =>
+    /^kubelet_running_pods [1-9]/m.test(await node.kubectl(['get', '--raw=/api/v1/nodes/n1/proxy/metrics'])),
+  );
+  const local = await onNode('busybox wget -qO- http://127.0.0.1:10248/healthz 2>/dev/null || true');
+  t.true(local === 'ok' || local === '', local);
 });
 
 labTest('a pod runs with its init container, volumes, variables and probes, and shows it', async (t) => {
@@ -324,9 +346,11 @@ for (const [protocol, flag] of [
     await create(t, podOf('served', ['sh', '-c', serve]));
     await untilReady('served');
     const child = node.lab.fabricSpawn(
-      ['kubectl', `--kubeconfig=${node.kubeconfigPath}`, 'port-forward', 'pod/served', '18080:8080'],
-      { stdio: 'ignore', env: { ...process.env, ...env } },
+      ['kubectl', `--kubeconfig=${node.kubeconfigPath}`, '-v=7', 'port-forward', 'pod/served', '18080:8080'],
+      { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } },
     );
+    let said = '';
+    child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
     try {
       const body = await waitFor('the port answers', () =>
         node.lab.fabricExec(['curl', '-sf', '-m', '5', 'http://127.0.0.1:18080/x']),
@@ -334,6 +358,7 @@ for (const [protocol, flag] of [
       t.is(body, 'here\n');
       const again = await node.lab.fabricExec(['curl', '-sf', '-m', '5', 'http://127.0.0.1:18080/x']);
       t.is(again, 'here\n');
+      t.notRegex(said, /fallback/i, 'the protocol is spoken itself');
     } finally {
       child.kill('SIGTERM');
       await once(child, 'close');

@@ -1,4 +1,4 @@
-import { chmod, mkdir, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Pod, Volume } from '../../api/gen/types/core-v1.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -90,11 +90,22 @@ export class VolumeManager {
       const source = Object.keys(volume).find((key) => key !== 'name') ?? 'none';
       throw new SlipwayError('E_VOLUME_KIND', `no volume plugin matched: ${source} is not supported here`);
     }
-    const payload = await this.#contents.payload(pod, volume);
     const path = this.#paths.volume(uidOf(pod), kind.plugin, volume.name);
+    const payload = await this.#payload(pod, volume, path);
     await this.#ready(path, kind.memory, 0);
-    await this.#write(pod, path, payload);
+    if (payload) await this.#write(pod, path, payload);
     return { path, readOnly: true };
+  }
+
+  /** undefined where the contents cannot be had now and the older ones are still there: a pod outlives an API server. */
+  async #payload(pod: Pod, volume: Volume, path: string): Promise<Payload | undefined> {
+    try {
+      return await this.#contents.payload(pod, volume);
+    } catch (error) {
+      const filled = await lstat(join(path, '..data')).catch(() => undefined);
+      if (filled) return undefined;
+      throw error;
+    }
   }
 
   async #emptyDir(pod: Pod, volume: Volume): Promise<string> {
