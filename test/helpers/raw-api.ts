@@ -137,12 +137,13 @@ export class RawApi {
     if (body !== undefined) stream.end(body);
     // Read from the first moment on: a stream that ends before anyone listens counts as broken.
     const through = new PassThrough();
-    stream.pipe(through);
+    // Node ends the readable side of a stream that was reset as well; only the code tells.
+    stream.pipe(through, { end: false });
     // Whoever reads sees the error; nobody need.
     through.on('error', () => undefined);
     stream.on('close', () => {
-      if (!stream.readableEnded)
-        through.destroy(new Error(`the stream was reset with code ${stream.rstCode}`));
+      if (stream.readableEnded && stream.rstCode === http2.constants.NGHTTP2_NO_ERROR) through.end();
+      else through.destroy(new Error(`the stream was reset with code ${stream.rstCode}`));
     });
     return new Promise<Awaited<ReturnType<RawApi['open']>>>((resolve, reject) => {
       stream.on('error', reject);
