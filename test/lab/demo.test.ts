@@ -8,6 +8,7 @@ import test from 'ava';
 import { clientManifest, podsOf, readyPods, webManifest } from '../e2e/workload.ts';
 import { kubectlSkipReason, kubectlWith, type Kubectl } from '../helpers/kubectl.ts';
 import { waitFor } from '../helpers/wait-for.ts';
+import { Lab } from './lab.ts';
 import { labSkipReason } from './machine.ts';
 import { labDirectory } from './state.ts';
 
@@ -35,16 +36,36 @@ test.after.always(async () => {
   if (skip === undefined) await demo('--down');
 });
 
-labTest('the demo ends with three Ready nodes and a kubeconfig for this very shell', async (t) => {
-  const { code, text } = await demo();
-  t.is(code, 0, text);
-  for (const name of ['cp1', 'w1', 'w2']) t.regex(text, new RegExp(`^${name} +Ready `, 'm'));
-  const path = /export KUBECONFIG=(\S+)/.exec(text)?.[1] ?? '';
-  t.true(existsSync(path), text);
-  kubectl = kubectlWith(path);
-  t.is((await kubectl('get', 'nodes', '-o', 'name')).trim(), 'node/cp1\nnode/w1\nnode/w2');
-  t.true(text.includes(`--image=${IMAGE}`), 'it says which image is there');
-});
+labTest(
+  'a demo that fails names the server, the step, the cause and the remedy, and keeps the servers',
+  async (t) => {
+    const servers = ['cp1', 'w1', 'w2'].map((name) => ({ name }));
+    const lab = await Lab.create({ id: LAB_ID, servers, detached: true });
+    await lab.server('cp1').exec('/usr/sbin/sshd -p 6443 -o PidFile=/run/other.pid');
+    const { code, text } = await demo();
+    t.is(code, 1, text);
+    t.regex(text, /step "Validate the servers" failed: cp1: port 6443 is taken by sshd \[E_PREFLIGHT\]/);
+    t.regex(text, /hint: stop that process, or use another server/);
+    t.regex(text, /the demo stopped at the step "up"/);
+    t.regex(text, /the servers are kept for a look: npm run demo -- --ssh cp1/);
+    t.true(await lab.server('cp1').isOn());
+    await lab.server('cp1').exec('kill $(cat /run/other.pid)');
+  },
+);
+
+labTest(
+  'the demo goes on from there, and ends with three Ready nodes and a kubeconfig for this very shell',
+  async (t) => {
+    const { code, text } = await demo();
+    t.is(code, 0, text);
+    for (const name of ['cp1', 'w1', 'w2']) t.regex(text, new RegExp(`^${name} +Ready `, 'm'));
+    const path = /export KUBECONFIG=(\S+)/.exec(text)?.[1] ?? '';
+    t.true(existsSync(path), text);
+    kubectl = kubectlWith(path);
+    t.is((await kubectl('get', 'nodes', '-o', 'name')).trim(), 'node/cp1\nnode/w1\nnode/w2');
+    t.true(text.includes(`--image=${IMAGE}`), 'it says which image is there');
+  },
+);
 
 labTest('a Deployment spreads over the servers and answers by its service name', async (t) => {
   await kubectl.withInput(
