@@ -340,5 +340,5 @@ labTest('the idle kubelet is small', async (t) => {
   const rollup = await node.server.exec(`cat /proc/${pid}/smaps_rollup`);
   const pssMb = Number(/^Pss:\s+(\d+)/m.exec(rollup)?.[1]) / 1024;
   t.log(`PSS ${pssMb.toFixed(0)} MB`);
-  t.true(pssMb < 120, `${pssMb} MB`);
+  t.true(pssMb < 75, `${pssMb} MB`);
 });
