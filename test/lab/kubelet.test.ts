@@ -324,7 +324,8 @@ for (const [protocol, flag] of [
     await create(t, podOf('shell', sleeper));
     await untilReady('shell');
     const big = Buffer.alloc(3_000_000, 'slipway ');
-    const counted = await stream(['exec', '-i', 'shell', '--', 'wc', '-c'], big, env);
+    const counted = await stream(['-v=4', 'exec', '-i', 'shell', '--', 'wc', '-c'], big, env);
+    t.notRegex(counted.stderr, /fallback/i, 'the protocol is spoken itself');
     t.is(counted.stdout.toString().trim(), '3000000');
     const echoed = await stream(['exec', '-i', 'shell', '--', 'cat'], big, env);
     t.true(echoed.stdout.equals(big), `${echoed.stdout.length} bytes came back`);
