@@ -65,6 +65,7 @@ export class Background {
     this.#stop.abort();
     await Promise.all(this.#loops);
     await this.#controlPlane.roleAggregation.stop();
+    await this.#controlPlane.customResources.stop();
     try {
       await this.#leases.remove(this.#address);
       const others = await this.#leases.living();

@@ -9,6 +9,7 @@ import { OpenidHandler } from './authn/openid-handler.ts';
 import { RoleAggregation } from './authz/role-aggregation.ts';
 import { OBJECT_CODEC } from './codec/object-codec.ts';
 import { genericDefinitions } from './definitions.ts';
+import { CustomResources } from './crd/custom-resources.ts';
 import { DiscoveryHandler } from './discovery/discovery-handler.ts';
 import type { HealthCheck } from './health/health-handler.ts';
 import { HealthHandler } from './health/health-handler.ts';
@@ -50,6 +51,7 @@ export class ControlPlane {
   readonly store: ServerObjectStore;
   readonly env: RegistryEnv;
   readonly hub: WatchHub;
+  readonly customResources: CustomResources;
   readonly policy: Policy;
   readonly roleAggregation: RoleAggregation;
   readonly network: ServiceNetwork;
@@ -102,6 +104,7 @@ export class ControlPlane {
     );
     const { cache, store, table } = this;
     this.env = { storage, cache, parsed, clock, log, random, admission, store, table };
+    this.customResources = new CustomResources(this.env, this.hub, feed);
     this.roleAggregation = new RoleAggregation({ store: this.store, feed, clock, log });
     this.metrics.observeSources({
       watchers: () => this.hub.counts(),

@@ -19,6 +19,8 @@ export interface ResourceDefinition<T extends KubeObject = KubeObject> {
   readonly info: ResourceInfo<T>;
   /** Default: the kind in lower case. */
   readonly singularName?: string;
+  /** Default: the kind with 'List' behind it. */
+  readonly listKind?: string;
   readonly shortNames?: readonly string[];
   readonly categories?: readonly string[];
   /** Verbs that are served. Default: create, delete, deletecollection, get, list, patch, update, watch. */
@@ -42,7 +44,10 @@ export interface ResourceDefinition<T extends KubeObject = KubeObject> {
   readonly storedAs?: {
     info: ResourceInfo;
     toStored(object: T): KubeObject;
+    /** The argument is shared: it must not be changed. */
     fromStored(object: KubeObject): T;
+    /** What was written after this revision is stored in just the form that this version serves. */
+    readonly sameSince?: number;
   };
 
   /** Set for a kind that a CustomResourceDefinition declares: there is no schema of ours for it. */

@@ -7,11 +7,14 @@ import type { KubeObject, ResourceInfo } from '../../api/resource.ts';
 import { apiVersionOf } from '../../api/resource.ts';
 import { schemaForKind } from '../../api/schema.ts';
 import type { MessageSchema } from '../../api/schema.ts';
+import type { JsonObject } from '../../api/objects.ts';
+import type { CustomKind } from '../custom-kind.ts';
 import type { RequestContext } from '../request-context.ts';
 import { badRequest, StatusError, unsupportedMediaType } from '../status-errors.ts';
 import { JSON_TYPE, PROTOBUF_TYPE, YAML_TYPE } from '../respond/representation.ts';
 
 const ACCEPTED = [JSON_TYPE, YAML_TYPE, PROTOBUF_TYPE];
+const ACCEPTED_CUSTOM = [JSON_TYPE, YAML_TYPE];
 
 /**
  * Reads the request's object in any of the three encodings, checks that it is what the path takes, and
@@ -23,16 +26,18 @@ export async function decodeBody(
   expected: ResourceInfo,
   fieldValidation: 'Ignore' | 'Warn' | 'Strict',
   given?: Buffer,
+  custom?: CustomKind,
 ): Promise<KubeObject> {
   const { http } = context;
   const type = mediaType(http.headers['content-type']);
-  if (!ACCEPTED.includes(type)) throw unsupportedMediaType(ACCEPTED);
+  const accepted = custom ? ACCEPTED_CUSTOM : ACCEPTED;
+  if (!accepted.includes(type)) throw unsupportedMediaType(accepted);
   const bytes = given ?? (await http.body());
   if (bytes.length === 0 && type !== PROTOBUF_TYPE) {
     // Go's decoder takes an empty body for an empty object of the expected kind.
     return { kind: expected.kind, apiVersion: apiVersionOf(expected) };
   }
-  const { decoded, kind, apiVersion } = decodeAs(type, bytes, expected);
+  const { decoded, kind, apiVersion } = decodeAs(type, bytes, expected, custom);
   if (decoded.strictErrors.length > 0) {
     report(decoded.strictErrors, fieldValidation, expected, { kind, apiVersion }, context);
   }
@@ -61,7 +66,12 @@ interface Typed {
   apiVersion: string;
 }
 
-function decodeAs(type: string, bytes: Buffer, expected: ResourceInfo): Typed {
+function decodeAs(
+  type: string,
+  bytes: Buffer,
+  expected: ResourceInfo,
+  custom: CustomKind | undefined,
+): Typed {
   const fallback = { kind: expected.kind, apiVersion: apiVersionOf(expected) };
   try {
     if (type === PROTOBUF_TYPE) {
@@ -73,6 +83,7 @@ function decodeAs(type: string, bytes: Buffer, expected: ResourceInfo): Typed {
         apiVersion: object.apiVersion ?? '',
       };
     }
+    if (custom) return decodeCustom(type, bytes, custom, fallback);
     if (type === YAML_TYPE) return decodeYaml(bytes, fallback);
     return decodeJsonBody(bytes, expected, fallback);
   } catch (error) {
@@ -80,6 +91,23 @@ function decodeAs(type: string, bytes: Buffer, expected: ResourceInfo): Typed {
     if (error instanceof SlipwayError) throw unreadable(error.message, bytes, expected);
     throw error;
   }
+}
+
+/** Decodes an object of a custom kind; one of another kind is told so later. */
+function decodeCustom(
+  type: string,
+  bytes: Buffer,
+  custom: CustomKind,
+  fallback: Required<Pick<KubeObject, 'kind' | 'apiVersion'>>,
+): Typed {
+  let value: unknown;
+  let repeated: readonly string[];
+  if (type === YAML_TYPE) ({ value, duplicates: repeated } = loadYaml(bytes.toString()));
+  else ({ object: value, strictErrors: repeated } = decodeJson(bytes, undefined));
+  const { kind, apiVersion } = typeOf(value ?? {}, fallback);
+  const isOther = kind !== fallback.kind || apiVersion !== fallback.apiVersion;
+  const decoded = isOther ? { object: value as JsonObject, strictErrors: [] } : custom.decode(value);
+  return { decoded: { ...decoded, strictErrors: [...repeated, ...decoded.strictErrors] }, kind, apiVersion };
 }
 
 /** Decodes with the expected kind's schema, which is nearly always right; another kind is found by its name. */

@@ -13,6 +13,7 @@ import { schemaForKind } from '../../api/schema.ts';
 import { SlipwayError } from '../../base/errors.ts';
 import { APPLY_PATCH } from '../apply/apply-handler.ts';
 import { mediaType, warningsOf } from '../codec/decode-body.ts';
+import type { CustomKind } from '../custom-kind.ts';
 import { invalid } from '../field-error.ts';
 import type { RequestContext } from '../request-context.ts';
 import {
@@ -85,6 +86,7 @@ export function applyPatch(
   info: ResourceInfo,
   context: RequestContext,
   fieldValidation: 'Ignore' | 'Warn' | 'Strict',
+  custom?: CustomKind,
 ): KubeObject {
   const schema = schemaForKind(info.group, info.version, info.kind);
   let patched: unknown;
@@ -104,7 +106,7 @@ export function applyPatch(
   let strictErrors: string[];
   let object: KubeObject;
   try {
-    const decoded = decodeValue(value, schema);
+    const decoded = custom ? custom.decode(value) : decodeValue(value, schema);
     object = decoded.object;
     strictErrors = [...patch.strictErrors, ...decoded.strictErrors];
   } catch (error) {

@@ -1,4 +1,5 @@
 import type { KubeObject } from '../../api/resource.ts';
+import { fairTurns } from '../../base/fair-turns.ts';
 import { applyConfig, readApplied } from '../apply/apply-handler.ts';
 import { managerOrUserAgent } from '../apply/field-managers.ts';
 import { decodeBody } from '../codec/decode-body.ts';
@@ -18,7 +19,13 @@ import type { WriteOptions } from './write-options.ts';
 export async function handleCreate(call: ResourceCall): Promise<void> {
   const { env, served, context, target } = call;
   const options = parseWriteOptions(context.http.query, 'CreateOptions');
-  const object = await decodeBody(context, served.info, options.fieldValidation);
+  const object = await decodeBody(
+    context,
+    served.info,
+    options.fieldValidation,
+    undefined,
+    served.definition.custom,
+  );
   const { virtual } = served.definition;
   if (virtual) {
     const representation = negotiateObject(call);
@@ -33,6 +40,7 @@ export async function handleCreate(call: ResourceCall): Promise<void> {
     return;
   }
   const representation = negotiateObject(call);
+  await fairTurns.next();
   const outcome = await createObject(env, served, object, {
     namespace: context.info.namespace,
     context,
@@ -49,7 +57,13 @@ export async function handleUpdate(call: ResourceCall, part?: StatusSubresource<
   const { env, served, context, target } = call;
   const representation = negotiateObject(call);
   const options = parseWriteOptions(context.http.query, 'UpdateOptions');
-  const object = await decodeBody(context, served.info, options.fieldValidation);
+  const object = await decodeBody(
+    context,
+    served.info,
+    options.fieldValidation,
+    undefined,
+    served.definition.custom,
+  );
   const params = updateParams(call, options, part);
   if (!part && served.definition.strategy?.allowCreateOnUpdate && !object.metadata?.resourceVersion) {
     params.createInstead = async () => {
@@ -58,6 +72,7 @@ export async function handleUpdate(call: ResourceCall, part?: StatusSubresource<
       return object;
     };
   }
+  await fairTurns.next();
   const outcome = await updateObject(env, served, params, () => served.codec.clone(object));
   const status = outcome.created ? 201 : 200;
   await sendStored(target, served, status, outcome, representation, env.clock.now());
@@ -71,8 +86,9 @@ export async function handlePatch(call: ResourceCall, part?: StatusSubresource<K
   const patch = await readPatch(context, served.hasProtobuf);
   const options = parseWriteOptions(context.http.query, 'PatchOptions');
   const params = updateParams(call, options, part);
+  await fairTurns.next();
   const outcome = await updateObject(env, served, params, (current) =>
-    applyPatch(patch, current, served.info, context, options.fieldValidation),
+    applyPatch(patch, current, served.info, context, options.fieldValidation, served.definition.custom),
   );
   await sendStored(target, served, 200, outcome, representation, env.clock.now());
 }
@@ -93,6 +109,7 @@ async function handleApply(call: ResourceCall, part?: StatusSubresource<KubeObje
       return applyConfig(call, applied, options, undefined, subresource);
     };
   }
+  await fairTurns.next();
   const outcome = await updateObject(env, served, params, (current) =>
     applyConfig(call, applied, options, current, subresource),
   );

@@ -7,7 +7,7 @@ import type { GroupResource } from '../status-errors.ts';
 import type { ResourceDefinition, Subresource, Verb } from '../resource-definition.ts';
 import type { CacheEntry, ParsedObjects } from '../watch-cache/cache-entry.ts';
 import type { ResourceCache } from '../watch-cache/resource-cache.ts';
-import { toStoredText } from '../watch-cache/stored-form.ts';
+import { storedPrefix, toStoredText } from '../watch-cache/stored-form.ts';
 import type { WatchCache } from '../watch-cache/watch-cache.ts';
 import type { ObjectCodec } from '../codec/object-codec.ts';
 
@@ -35,6 +35,7 @@ export class ServedResource {
   readonly #parsed: ParsedObjects;
   readonly #schema: MessageSchema | undefined;
   #cache: ResourceCache | undefined;
+  #storedPrefix: Buffer | undefined;
 
   constructor(
     definition: ResourceDefinition,
@@ -72,7 +73,7 @@ export class ServedResource {
   }
 
   get listKind(): string {
-    return `${this.info.kind}List`;
+    return this.definition.listKind ?? `${this.info.kind}List`;
   }
 
   subresource(name: string): Subresource<KubeObject> | undefined {
@@ -90,18 +91,28 @@ export class ServedResource {
   /** The object of an entry in this version, shared: it must not be changed. */
   object(entry: CacheEntry): KubeObject {
     const stored = this.#parsed.of(entry);
-    return this.definition.storedAs ? this.definition.storedAs.fromStored(stored) : stored;
+    return this.isStoredForm(entry) ? stored : this.definition.storedAs!.fromStored(stored);
+  }
+
+  /** Whether the bytes of this entry are what this version serves. */
+  isStoredForm(entry: CacheEntry): boolean {
+    const { storedAs } = this.definition;
+    if (storedAs === undefined) return true;
+    if (entry.revision <= (storedAs.sameSince ?? Infinity)) return false;
+    this.#storedPrefix ??= storedPrefix(this.#storedInfo);
+    const { length } = this.#storedPrefix;
+    return entry.bytes.compare(this.#storedPrefix, 0, length, 0, length) === 0;
   }
 
   /** The caller's own copy. */
   copy(entry: CacheEntry): KubeObject {
     const stored = this.#parsed.copyOf(entry);
-    return this.definition.storedAs ? this.definition.storedAs.fromStored(stored) : stored;
+    return this.isStoredForm(entry) ? stored : this.definition.storedAs!.fromStored(stored);
   }
 
   /** JSON in this version, with its resourceVersion. */
   json(entry: CacheEntry): Buffer {
-    return this.servesStoredForm ? entry.bytes : Buffer.from(this.codec.stringify(this.object(entry)));
+    return this.isStoredForm(entry) ? entry.bytes : Buffer.from(this.codec.stringify(this.object(entry)));
   }
 
   /** Puts back the members that Go always writes (`status: {}`), as strategies drop them. */

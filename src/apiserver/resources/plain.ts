@@ -3,7 +3,6 @@ import {
   CSIDRIVERS,
   CSINODES,
   CSISTORAGECAPACITIES,
-  CUSTOMRESOURCEDEFINITIONS,
   DEVICECLASSES,
   FLOWSCHEMAS,
   IPADDRESSES,
@@ -22,6 +21,7 @@ import {
   VOLUMEATTRIBUTESCLASSES,
 } from '../../api/gen/resources.ts';
 import type { KubeObject, ResourceInfo } from '../../api/resource.ts';
+import { CRD_DEFINITION } from '../crd/crd-definition.ts';
 import type { ResourceDefinition } from '../resource-definition.ts';
 import { define, statusOf, statusStrategy } from './define.ts';
 
@@ -42,7 +42,7 @@ export const PLAIN_RESOURCES: readonly ResourceDefinition[] = [
   withStatus(VALIDATINGADMISSIONPOLICIES, { categories: EXTENSIONS }),
   define(VALIDATINGADMISSIONPOLICYBINDINGS, { categories: EXTENSIONS }),
   define(VALIDATINGWEBHOOKCONFIGURATIONS, { categories: EXTENSIONS }),
-  withStatus(CUSTOMRESOURCEDEFINITIONS, { categories: EXTENSIONS, shortNames: ['crd', 'crds'] }),
+  CRD_DEFINITION,
   withStatus(APISERVICES, { categories: EXTENSIONS }),
   withStatus(FLOWSCHEMAS),
   withStatus(PRIORITYLEVELCONFIGURATIONS),

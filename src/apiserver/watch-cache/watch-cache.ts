@@ -42,7 +42,7 @@ export class WatchCache {
   readonly #limits: WindowLimits;
   readonly #waitMs: number;
   readonly #resources = new Map<string, ResourceCache>();
-  readonly #unclaimed = new Map<string, KeyValue[]>();
+  readonly #unclaimed = new Map<string, Map<string, KeyValue>>();
   readonly #resetListeners = new Set<() => void>();
   #waiters: Waiter[] = [];
   #revision = 0;
@@ -85,7 +85,7 @@ export class WatchCache {
       cache = new ResourceCache(info, this.#limits, this.#completeAfter);
       this.#resources.set(prefix, cache);
       // A kind that appears after the start (a new CRD over old data).
-      for (const kv of this.#unclaimed.get(prefix) ?? []) {
+      for (const kv of this.#unclaimed.get(prefix)?.values() ?? []) {
         cache.load(kv.key.slice(prefix.length), kv.value, kv.modRevision);
       }
       cache.window.reset(this.#revision);
@@ -197,8 +197,9 @@ export class WatchCache {
   }
 
   #keepUnclaimed(prefix: string, kv: KeyValue): void {
-    const kept = (this.#unclaimed.get(prefix) ?? []).filter((other) => other.key !== kv.key);
-    if (kv.value.length > 0) kept.push(kv);
+    const kept = this.#unclaimed.get(prefix) ?? new Map<string, KeyValue>();
+    if (kv.value.length > 0) kept.set(kv.key, kv);
+    else kept.delete(kv.key);
     this.#unclaimed.set(prefix, kept);
   }
 

@@ -55,7 +55,7 @@ export function eventEncoder(
       `${served.apiVersion} ${mediaType} ${as} ${metaVersion} ${as === 'Table' ? include : ''}`,
     ),
     event: (type, entry) =>
-      plainJson && served.servesStoredForm
+      plainJson && served.isStoredForm(entry)
         ? Buffer.concat([HEADS[type], entry.bytes, TAIL])
         : frame(type, shape(served.object(entry))),
     bookmark: (revision, initialEnd) =>

@@ -3,6 +3,7 @@ import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { nextTurn } from '../../base/next-turn.ts';
 import { resourceExpired } from '../status-errors.ts';
+import type { ServedResource } from '../registry/served-resource.ts';
 import type { ResourceCache } from '../watch-cache/resource-cache.ts';
 import type { WatchCache } from '../watch-cache/watch-cache.ts';
 import type { Watcher } from './watcher.ts';
@@ -71,6 +72,15 @@ export class WatchHub {
         if (watcher.bookmarks) watcher.bookmark(this.#cache.revision);
         watcher.end();
       }
+    }
+  }
+
+  /** Ends the watches of a resource that is served no longer, or in another way. */
+  endOf(served: ServedResource): void {
+    for (const watcher of this.#feeds.get(served.cache)?.watchers ?? []) {
+      if (watcher.served !== served) continue;
+      watcher.advance();
+      watcher.end();
     }
   }
 

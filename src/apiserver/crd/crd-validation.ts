@@ -1,0 +1,328 @@
+import type {
+  CustomResourceColumnDefinition,
+  CustomResourceConversion,
+  CustomResourceDefinition,
+  CustomResourceDefinitionNames,
+  CustomResourceDefinitionSpec,
+  CustomResourceDefinitionVersion,
+  CustomResourceSubresources,
+  SelectableField,
+} from '../../api/gen/types/apiextensions-v1.ts';
+import { at, child, duplicate, forbidden, invalid, notSupported, required, tooMany } from '../field-error.ts';
+import type { FieldError } from '../field-error.ts';
+import { checkImmutable } from '../resources/validation/checks.ts';
+import { dns1035Label, dnsSubdomain } from '../resources/validation/formats.ts';
+import { propertyOf } from './schema-node.ts';
+import type { SchemaNode } from './schema-node.ts';
+import { validateSchema } from './schema-validation.ts';
+
+const APPROVED = 'api-approved.kubernetes.io';
+const MAX_SELECTABLE = 8;
+const COLUMN_TYPES = ['boolean', 'date', 'integer', 'number', 'string'];
+const COLUMN_FORMATS = ['byte', 'date', 'date-time', 'double', 'float', 'int32', 'int64', 'password'];
+
+/** Mirrors apiextensions-apiserver pkg/apis/apiextensions/validation/validation.go. */
+export function validateCrd(crd: CustomResourceDefinition): FieldError[] {
+  return [
+    ...validateSpec(crd.spec),
+    ...validateNames(crd.status?.acceptedNames, 'status.acceptedNames'),
+    ...validateStoredVersions(crd),
+    ...validateApproval(crd),
+    ...validatePreserve(crd),
+  ];
+}
+
+export function validateCrdUpdate(
+  crd: CustomResourceDefinition,
+  old: CustomResourceDefinition,
+): FieldError[] {
+  const errors = validateSpec(crd.spec);
+  if (isConditionTrue(old, 'Established')) {
+    checkImmutable(errors, 'spec.scope', crd.spec.scope, old.spec.scope);
+    checkImmutable(errors, 'spec.names.kind', crd.spec.names.kind, old.spec.names.kind);
+  }
+  checkImmutable(errors, 'spec.group', crd.spec.group, old.spec.group);
+  checkImmutable(errors, 'spec.names.plural', crd.spec.names.plural, old.spec.names.plural);
+  errors.push(...validateNames(crd.status?.acceptedNames, 'status.acceptedNames'));
+  errors.push(...validateStoredVersions(crd), ...validateApproval(crd, old));
+  if (!old.spec.preserveUnknownFields) errors.push(...validatePreserve(crd));
+  return errors;
+}
+
+export function validateCrdStatus(crd: CustomResourceDefinition): FieldError[] {
+  return validateNames(crd.status?.acceptedNames, 'status.acceptedNames');
+}
+
+export function isConditionTrue(crd: CustomResourceDefinition, type: string): boolean {
+  return crd.status?.conditions?.some((each) => each.type === type && each.status === 'True') ?? false;
+}
+
+/** The name of a definition is its plural and group. */
+export function crdNameProblems(name: string, spec: CustomResourceDefinitionSpec): string[] {
+  const wanted = `${spec.names.plural}.${spec.group}`;
+  return [...dnsSubdomain(name), ...(name === wanted ? [] : ['must be spec.names.plural+"."+spec.group'])];
+}
+
+function validateSpec(spec: CustomResourceDefinitionSpec): FieldError[] {
+  const errors: FieldError[] = [];
+  if (!spec.group) errors.push(required('spec.group'));
+  else if (dnsSubdomain(spec.group).length > 0) {
+    errors.push(invalid('spec.group', spec.group, dnsSubdomain(spec.group).join(',')));
+  } else if (!spec.group.includes('.')) {
+    errors.push(invalid('spec.group', spec.group, 'should be a domain with at least one dot'));
+  }
+  if (!spec.scope) errors.push(required('spec.scope'));
+  else if (spec.scope !== 'Cluster' && spec.scope !== 'Namespaced') {
+    errors.push(notSupported('spec.scope', spec.scope, ['Cluster', 'Namespaced']));
+  }
+  errors.push(...validateVersions(spec.versions ?? []));
+  for (const name of ['plural', 'singular', 'kind', 'listKind'] as const) {
+    if (!spec.names[name]) errors.push(required(`spec.names.${name}`));
+  }
+  return [...errors, ...validateNames(spec.names, 'spec.names'), ...validateConversion(spec.conversion)];
+}
+
+function validateVersions(versions: readonly CustomResourceDefinitionVersion[]): FieldError[] {
+  const errors: FieldError[] = [];
+  for (const [index, version] of versions.entries()) {
+    if (version.schema?.openAPIV3Schema === undefined) {
+      errors.push(required(`spec.versions[${index}].schema.openAPIV3Schema`));
+    }
+  }
+  for (const [index, version] of versions.entries()) {
+    const path = `spec.versions[${index}]`;
+    const problems = dns1035Label(version.name);
+    if (problems.length > 0) errors.push(invalid(child(path, 'name'), version.name, problems.join(',')));
+    errors.push(...validateVersion(version, path));
+  }
+  if (new Set(versions.map(({ name }) => name)).size !== versions.length) {
+    errors.push(invalid('spec.versions', versions, 'must contain unique version names'));
+  }
+  if (versions.filter(({ storage }) => storage).length !== 1) {
+    errors.push(
+      invalid('spec.versions', versions, 'must have exactly one version marked as storage version'),
+    );
+  }
+  return errors;
+}
+
+function validateVersion(version: CustomResourceDefinitionVersion, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  const { deprecated, deprecationWarning, subresources } = version;
+  if (deprecationWarning !== undefined) {
+    const where = child(path, 'deprecationWarning');
+    if (!deprecated)
+      errors.push(invalid(where, deprecationWarning, 'can only be set for deprecated versions'));
+    else if (deprecationWarning === '') errors.push(invalid(where, '', 'must not be an empty string'));
+    else if (Buffer.byteLength(deprecationWarning) > 256) {
+      errors.push(invalid(where, deprecationWarning, 'must be <= 256 characters long'));
+    }
+  }
+  const schema = version.schema?.openAPIV3Schema;
+  if (schema) {
+    const where = child(path, 'schema', 'openAPIV3Schema');
+    errors.push(...validateSchema(schema, subresources?.status !== undefined, where));
+  }
+  errors.push(...validateScale(subresources, child(path, 'subresources')));
+  for (const [index, column] of (version.additionalPrinterColumns ?? []).entries()) {
+    errors.push(...validateColumn(column, at(child(path, 'additionalPrinterColumns'), index)));
+  }
+  return [
+    ...errors,
+    ...validateSelectable(version.selectableFields ?? [], schema, child(path, 'selectableFields')),
+  ];
+}
+
+function validateNames(names: CustomResourceDefinitionNames | undefined, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  if (!names) return errors;
+  const label = (where: string, value: string | undefined) => {
+    const problems = value ? dns1035Label(value) : [];
+    if (problems.length > 0) errors.push(invalid(where, value, problems.join(',')));
+  };
+  label(child(path, 'plural'), names.plural);
+  label(child(path, 'singular'), names.singular);
+  for (const name of ['kind', 'listKind'] as const) {
+    const value = names[name];
+    const problems = value ? dns1035Label(value.toLowerCase()) : [];
+    if (problems.length === 0) continue;
+    const why = `may have mixed case, but should otherwise match: ${problems.join(',')}`;
+    errors.push(invalid(child(path, name), value, why));
+  }
+  for (const [index, name] of (names.shortNames ?? []).entries())
+    label(at(child(path, 'shortNames'), index), name);
+  if (names.kind && names.kind === names.listKind) {
+    errors.push(invalid(child(path, 'listKind'), names.listKind, 'kind and listKind may not be the same'));
+  }
+  for (const [index, name] of (names.categories ?? []).entries())
+    label(at(child(path, 'categories'), index), name);
+  return errors;
+}
+
+function validateColumn(column: CustomResourceColumnDefinition, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  if (!column.name) errors.push(required(child(path, 'name')));
+  const types = `must be one of ${COLUMN_TYPES.join(',')}`;
+  if (!column.type) errors.push(required(child(path, 'type'), types));
+  else if (!COLUMN_TYPES.includes(column.type)) errors.push(invalid(child(path, 'type'), column.type, types));
+  if (column.format && !COLUMN_FORMATS.includes(column.format)) {
+    errors.push(invalid(child(path, 'format'), column.format, `must be one of ${COLUMN_FORMATS.join(',')}`));
+  }
+  if (!column.jsonPath) errors.push(required(child(path, 'JSONPath')));
+  else errors.push(...validatePath(column.jsonPath, child(path, 'JSONPath')));
+  return errors;
+}
+
+function validatePath(text: string, path: string): FieldError[] {
+  return text.startsWith('.') ? [] : [invalid(path, text, 'must be a simple json path starting with .')];
+}
+
+function validateScale(subresources: CustomResourceSubresources | undefined, path: string): FieldError[] {
+  const scale = subresources?.scale;
+  if (!scale) return [];
+  const errors: FieldError[] = [];
+  const check = (name: string, value: string, roots: readonly string[], why: string) => {
+    const where = child(path, `scale.${name}`);
+    if (value === '') errors.push(required(where));
+    else if (!value.startsWith('.')) errors.push(...validatePath(value, where));
+    else if (!roots.some((root) => value.startsWith(root))) errors.push(invalid(where, value, why));
+  };
+  check('specReplicasPath', scale.specReplicasPath ?? '', ['.spec.'], 'should be a json path under .spec');
+  check(
+    'statusReplicasPath',
+    scale.statusReplicasPath ?? '',
+    ['.status.'],
+    'should be a json path under .status',
+  );
+  if (scale.labelSelectorPath) {
+    const why = 'should be a json path under either .spec or .status';
+    check('labelSelectorPath', scale.labelSelectorPath, ['.spec.', '.status.'], why);
+  }
+  return errors;
+}
+
+function validateSelectable(
+  fields: readonly SelectableField[],
+  schema: SchemaNode | undefined,
+  path: string,
+): FieldError[] {
+  const errors: FieldError[] = [];
+  const seen = new Set<string>();
+  for (const [index, { jsonPath }] of fields.entries()) {
+    const where = child(at(path, index), 'jsonPath');
+    if (!jsonPath) {
+      errors.push(required(where));
+      continue;
+    }
+    const found = fieldAt(jsonPath, schema);
+    if (typeof found === 'string') {
+      errors.push(invalid(where, jsonPath, `is an invalid path: ${found}`));
+      continue;
+    }
+    if (/^\.?metadata\b/.test(jsonPath)) {
+      errors.push(invalid(where, jsonPath, 'must not point to fields in metadata'));
+    }
+    if (!['string', 'boolean', 'integer'].includes(found.type ?? '')) {
+      const why =
+        'must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.';
+      errors.push(invalid(where, jsonPath, why));
+    }
+    if (seen.has(jsonPath)) errors.push(duplicate(where, jsonPath));
+    seen.add(jsonPath);
+  }
+  if (seen.size > MAX_SELECTABLE) errors.push(tooMany(path, seen.size, MAX_SELECTABLE));
+  return errors;
+}
+
+/** The schema of a field by a plain path, or what is wrong with the path. */
+function fieldAt(jsonPath: string, schema: SchemaNode | undefined): SchemaNode | string {
+  if (!jsonPath.startsWith('.')) return `expected [ or . but got: ${jsonPath.slice(0, 1)}`;
+  let node = schema;
+  for (const name of jsonPath.slice(1).split('.')) {
+    if (/[[\]]/.test(name)) return 'does not refer to a valid field';
+    const next = node && propertyOf(node, name);
+    if (!next) return 'does not refer to a valid field';
+    node = next;
+  }
+  return node ?? 'does not refer to a valid field';
+}
+
+function validateConversion(conversion: CustomResourceConversion | undefined): FieldError[] {
+  if (!conversion) return [];
+  const errors: FieldError[] = [];
+  const path = 'spec.conversion';
+  const { strategy, webhook } = conversion;
+  if (!strategy) errors.push(required(child(path, 'strategy')));
+  else if (strategy !== 'None' && strategy !== 'Webhook') {
+    errors.push(notSupported(child(path, 'strategy'), strategy, ['None', 'Webhook']));
+  }
+  if (strategy !== 'Webhook') {
+    if (webhook?.clientConfig) {
+      const why = 'should not be set when strategy is not set to Webhook';
+      errors.push(forbidden(child(path, 'webhookClientConfig'), why));
+    }
+    return errors;
+  }
+  // A definition whose objects could not be converted must not look as if they could.
+  errors.push(
+    invalid(child(path, 'strategy'), strategy, 'conversion webhooks are not supported by this server'),
+  );
+  return errors;
+}
+
+function validateStoredVersions(crd: CustomResourceDefinition): FieldError[] {
+  const path = 'status.storedVersions';
+  const stored = crd.status?.storedVersions ?? [];
+  if (stored.length === 0) return [invalid(path, stored, 'must have at least one stored version')];
+  const errors: FieldError[] = [];
+  const names = new Set(crd.spec.versions.map(({ name }) => name));
+  for (const { name, storage } of crd.spec.versions) {
+    if (storage && !stored.includes(name)) {
+      errors.push(invalid(path, stored, `must have the storage version ${name}`));
+    }
+  }
+  for (const [index, name] of stored.entries()) {
+    if (names.has(name)) continue;
+    const why =
+      `missing from spec.versions; ${name} was previously a storage version, and must remain in spec.versions ` +
+      `until a storage migration ensures no data remains persisted in ${name} and removes ${name} from status.storedVersions`;
+    errors.push(invalid(at(path, index), name, why));
+  }
+  return errors;
+}
+
+/** Groups of the project itself want to be told that its reviewers know of the kind. */
+function validateApproval(crd: CustomResourceDefinition, old?: CustomResourceDefinition): FieldError[] {
+  const problem = approvalProblem(crd);
+  if (problem === undefined || (old && approvalProblem(old) !== undefined)) return [];
+  const path = `metadata.annotations[${APPROVED}]`;
+  const value = crd.metadata?.annotations?.[APPROVED];
+  return [value === undefined ? required(path, problem) : invalid(path, value, problem)];
+}
+
+/** Whether the group is protected: 'k8s.io' and 'kubernetes.io' and what is below them. */
+export function isProtectedGroup(group: string): boolean {
+  return /(?:^|\.)(?:k8s|kubernetes)\.io$/.test(group);
+}
+
+export function approvalProblem(crd: CustomResourceDefinition): string | undefined {
+  if (!isProtectedGroup(crd.spec.group)) return undefined;
+  const value = crd.metadata?.annotations?.[APPROVED];
+  if (value?.startsWith('unapproved')) return undefined;
+  if (value === undefined) {
+    return `protected groups must have approval annotation "${APPROVED}", see https://github.com/kubernetes/enhancements/pull/1111`;
+  }
+  if (URL.canParse(value)) return undefined;
+  return `protected groups must have approval annotation "${APPROVED}" with either a URL or a reason starting with "unapproved", see https://github.com/kubernetes/enhancements/pull/1111`;
+}
+
+function validatePreserve(crd: CustomResourceDefinition): FieldError[] {
+  if (!crd.spec.preserveUnknownFields) return [];
+  return [
+    invalid(
+      'spec.preserveUnknownFields',
+      true,
+      'cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead',
+    ),
+  ];
+}

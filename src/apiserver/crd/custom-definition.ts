@@ -1,0 +1,242 @@
+import type {
+  CustomResourceDefinition,
+  CustomResourceDefinitionVersion,
+} from '../../api/gen/types/apiextensions-v1.ts';
+import { deepClone, isObject } from '../../api/objects.ts';
+import type { JsonObject } from '../../api/objects.ts';
+import type { KubeObject, ResourceInfo } from '../../api/resource.ts';
+import { apiVersionOf } from '../../api/resource.ts';
+import { invalid } from '../field-error.ts';
+import type { FieldError } from '../field-error.ts';
+import { sameJson } from '../resources/validation/checks.ts';
+import { qualifiedName } from '../resources/validation/formats.ts';
+import type { ResourceDefinition, ResourceStrategy, Subresource } from '../resource-definition.ts';
+import { methodNotSupported } from '../status-errors.ts';
+import { columnsOf } from './custom-columns.ts';
+import { fieldsOf, scaleOf } from './custom-scale.ts';
+import { validateEmbedded } from './embedded-meta.ts';
+import { parseJsonPath, printValue } from './json-path.ts';
+import { validateListTypes } from './list-types.ts';
+import { StructuralKind } from './structural-kind.ts';
+import type { SchemaNode } from './schema-node.ts';
+import { validateValue } from './value-validator.ts';
+
+type CustomObject = KubeObject & { status?: unknown };
+
+/** How a version of a custom resource is served; `sameSince` as in `storedAs`. */
+export function customDefinition(
+  crd: CustomResourceDefinition,
+  version: CustomResourceDefinitionVersion,
+  sameSince?: number,
+): ResourceDefinition {
+  const info = infoOf(crd, version.name);
+  const names = crd.status?.acceptedNames ?? crd.spec.names;
+  const kind = new StructuralKind(version.schema?.openAPIV3Schema, {
+    ...info,
+    listKind: names.listKind ?? `${names.kind}List`,
+  });
+  const stored = crd.spec.versions.find(({ storage }) => storage) ?? version;
+  const apiVersion = apiVersionOf(info);
+  const rules = new CustomRules(crd, version, kind);
+  const converted = new WeakMap<KubeObject, KubeObject>();
+  return {
+    info,
+    singularName: names.singular ?? names.kind.toLowerCase(),
+    ...(names.shortNames?.length ? { shortNames: names.shortNames } : {}),
+    ...(names.categories?.length ? { categories: names.categories } : {}),
+    listKind: names.listKind ?? `${names.kind}List`,
+    custom: kind,
+    storedAs: {
+      info: infoOf(crd, stored.name),
+      toStored: (object) => object,
+      fromStored: (object) => {
+        let own = converted.get(object);
+        if (!own) {
+          own = { ...kind.fromStored(deepClone(object)), apiVersion, kind: info.kind };
+          converted.set(object, own);
+        }
+        return own;
+      },
+      ...(sameSince === undefined ? {} : { sameSince }),
+    },
+    strategy: rules.strategy(),
+    subresources: rules.subresources(),
+    columns: columnsOf(version.additionalPrinterColumns),
+    ...rules.selectable(),
+  };
+}
+
+export function infoOf(crd: CustomResourceDefinition, version: string): ResourceInfo {
+  const names = crd.status?.acceptedNames;
+  return {
+    group: crd.spec.group,
+    version,
+    resource: names?.plural || crd.spec.names.plural,
+    kind: names?.kind || crd.spec.names.kind,
+    namespaced: crd.spec.scope === 'Namespaced',
+  };
+}
+
+/** Mirrors apiextensions-apiserver pkg/registry/customresource/{strategy,status_strategy,validator}.go. */
+class CustomRules {
+  readonly #crd: CustomResourceDefinition;
+  readonly #version: CustomResourceDefinitionVersion;
+  readonly #kind: StructuralKind;
+  readonly #hasStatus: boolean;
+
+  constructor(crd: CustomResourceDefinition, version: CustomResourceDefinitionVersion, kind: StructuralKind) {
+    this.#crd = crd;
+    this.#version = version;
+    this.#kind = kind;
+    this.#hasStatus = version.subresources?.status !== undefined;
+  }
+
+  strategy(): ResourceStrategy<CustomObject> {
+    const terminating = this.#crd.metadata?.deletionTimestamp !== undefined;
+    const resource = { group: this.#crd.spec.group, resource: this.#crd.spec.names.plural };
+    return {
+      allowUnconditionalUpdate: false,
+      generation: (object, old) => !sameJson(this.#counted(object), this.#counted(old)),
+      prepareForCreate: (object) => {
+        if (terminating) {
+          const error = methodNotSupported(resource, 'create');
+          error.status.message = 'create not allowed while custom resource definition is terminating';
+          throw error;
+        }
+        if (this.#hasStatus) delete object.status;
+      },
+      prepareForUpdate: (object, old) => {
+        if (!this.#hasStatus) return;
+        if (old.status === undefined) delete object.status;
+        else object.status = old.status;
+      },
+      validateCreate: (object) => this.#validate(object),
+      validateUpdate: (object, old) => this.#validate(object, old),
+      warningsOnCreate: (object) => [...this.#deprecation(), ...finalizerWarnings(object)],
+      warningsOnUpdate: (object, old) => [...this.#deprecation(), ...finalizerWarnings(object, old)],
+    };
+  }
+
+  subresources(): Array<Subresource<CustomObject>> {
+    const { subresources } = this.#version;
+    const list: Array<Subresource<CustomObject>> = [];
+    if (subresources?.status) {
+      list.push({
+        type: 'part',
+        name: 'status',
+        prepareForUpdate: keepAllButStatus,
+        validateUpdate: (object, old) => this.#validateStatus(object, old),
+      });
+    }
+    if (subresources?.scale) list.push(scaleOf(subresources.scale));
+    return list;
+  }
+
+  /** What field selectors may name, beside the metadata. */
+  selectable(): Pick<ResourceDefinition, 'fields' | 'selectableFields'> {
+    const fields = this.#version.selectableFields ?? [];
+    if (fields.length === 0) return {};
+    const paths = fields.map(({ jsonPath }) => ({
+      name: jsonPath.replace(/^\./, ''),
+      path: parseJsonPath(jsonPath),
+    }));
+    return {
+      selectableFields: paths.map(({ name }) => name),
+      fields: (object) =>
+        Object.fromEntries(paths.map(({ name, path }) => [name, printValue(path?.find(object)[0])])),
+    };
+  }
+
+  /** The part of an object whose changes make a new generation. */
+  #counted(object: CustomObject): JsonObject {
+    const { metadata: _metadata, ...rest } = object;
+    if (this.#hasStatus) delete rest.status;
+    return rest as JsonObject;
+  }
+
+  #deprecation(): string[] {
+    const { name, deprecated, deprecationWarning } = this.#version;
+    if (!deprecated) return [];
+    const { group, names } = this.#crd.spec;
+    return [deprecationWarning ?? `${group}/${name} ${names.kind} is deprecated`];
+  }
+
+  #validate(object: CustomObject, old?: CustomObject): FieldError[] {
+    const { schema } = this.#kind;
+    const errors: FieldError[] = [];
+    if (schema) errors.push(...validateValue(object, schema, '', old && { value: old }));
+    errors.push(...this.#validateScale(object, 'spec'), ...this.#validateScale(object, 'status'));
+    errors.push(...validateEmbedded(object, schema, ''), ...this.#validateLists(object, old));
+    return errors;
+  }
+
+  /** Lists that were wrong before may stay so. */
+  #validateLists(object: CustomObject, old: CustomObject | undefined): FieldError[] {
+    const { schema } = this.#kind;
+    if (old && validateListTypes(old, schema, '').length > 0) return [];
+    return validateListTypes(object, schema, '');
+  }
+
+  #validateStatus(object: CustomObject, old: CustomObject): FieldError[] {
+    const schema: SchemaNode | undefined = this.#kind.schema?.properties?.status;
+    const errors: FieldError[] = [];
+    if (schema && object.status !== undefined) {
+      errors.push(...validateValue(object.status, schema, 'status', { value: old.status }));
+    }
+    return [...errors, ...this.#validateScale(object, 'status'), ...this.#validateLists(object, old)];
+  }
+
+  #validateScale(object: CustomObject, part: 'spec' | 'status'): FieldError[] {
+    const scale = this.#version.subresources?.scale;
+    if (!scale) return [];
+    const path = part === 'spec' ? scale.specReplicasPath : scale.statusReplicasPath;
+    let value: unknown = object;
+    for (const name of fieldsOf(path)) value = isObject(value) ? value[name] : undefined;
+    if (value === undefined || value === null) return [];
+    if (typeof value !== 'number' || !Number.isInteger(value)) {
+      return [
+        invalid(
+          path,
+          value,
+          `${path} accessor error: ${JSON.stringify(value)} is of the type ${typeof value}, expected int64`,
+        ),
+      ];
+    }
+    if (value < 0) return [invalid(path, value, 'should be a non-negative integer')];
+    if (value > 2_147_483_647) {
+      return [invalid(path, value, 'should be less than or equal to 2147483647')];
+    }
+    return [];
+  }
+}
+
+/** /status of a custom object writes nothing but the status. */
+function keepAllButStatus(object: CustomObject, old: CustomObject): void {
+  const { status } = object;
+  const managers = object.metadata?.managedFields;
+  const target = object as JsonObject;
+  for (const name of Object.keys(target)) delete target[name];
+  Object.assign(target, deepClone(old));
+  if (status === undefined) delete object.status;
+  else object.status = status;
+  const metadata = (object.metadata ??= {});
+  if (managers) metadata.managedFields = managers;
+  else delete metadata.managedFields;
+}
+
+const STANDARD_FINALIZERS: ReadonlySet<string> = new Set(['orphan', 'foregroundDeletion', 'kubernetes']);
+
+function finalizerWarnings(object: KubeObject, old?: KubeObject): string[] {
+  const before = new Set(old?.metadata?.finalizers);
+  const added = (object.metadata?.finalizers ?? []).filter((name) => !before.has(name));
+  return added.sort().flatMap((name) => {
+    const where = `metadata.finalizers: ${JSON.stringify(name)}:`;
+    const problems = qualifiedName(name).map((problem) => `${where} ${problem}`);
+    if (name.includes('/') || STANDARD_FINALIZERS.has(name)) return problems;
+    const path = name.includes('.') ? ' including a path (/)' : '';
+    return [
+      ...problems,
+      `${where} prefer a domain-qualified finalizer name${path} to avoid accidental conflicts with other finalizer writers`,
+    ];
+  });
+}
