@@ -75,8 +75,17 @@ const ZEROS: Readonly<Partial<Record<ScalarKind, unknown>>> = {
  * they are made of and the kinds of meta/v1 that are served with them. Empty for a group that is not built in.
  */
 export function componentSchemas(group: string, version: string): Record<string, OpenApiSchema> {
+  return schemasOf(group, version, rootsOf(group, version));
+}
+
+/** The schemas of these messages and of what they are made of, as documents of a group and version name them. */
+export function schemasOf(
+  group: string,
+  version: string,
+  roots: readonly MessageSchema[],
+): Record<string, OpenApiSchema> {
   const collector = new Collector(group, version);
-  for (const root of rootsOf(group, version)) collector.add(root);
+  for (const root of roots) collector.add(root);
   return collector.result();
 }
 

@@ -1,6 +1,7 @@
 import { definitions } from '../../api/openapi/v2.ts';
 import { componentSchemas } from '../../api/openapi/v3.ts';
 import { schemaForKind } from '../../api/schema.ts';
+import { customComponents, customDefinitions, customModelName } from '../crd/openapi.ts';
 import type { ServedResource } from '../registry/served-resource.ts';
 import { QUERY_PARAMETERS, resourcePaths } from './paths.ts';
 import type { Operation } from './paths.ts';
@@ -11,15 +12,17 @@ const PATCH_TYPES = [
   'application/json-patch+json',
   'application/merge-patch+json',
   'application/strategic-merge-patch+json',
+  'application/apply-patch+yaml',
 ];
 const PATCH = 'io.k8s.apimachinery.pkg.apis.meta.v1.Patch';
 
 /** The OpenAPI v3 document of one group and version. */
 export function documentV3(group: string, version: string, resources: readonly ServedResource[]): object {
   const paths: Record<string, object> = {};
+  const nameOf = (operation: Operation) => schemaName(resources, operation);
   for (const { path, pathParameters, operations } of resources.flatMap(resourcePaths)) {
     const item: Record<string, unknown> = {};
-    for (const operation of operations) item[operation.method] = operationV3(operation);
+    for (const operation of operations) item[operation.method] = operationV3(operation, nameOf(operation));
     item.parameters = pathParameters.map(pathParameterV3);
     paths[path] = item;
   }
@@ -28,7 +31,7 @@ export function documentV3(group: string, version: string, resources: readonly S
     info: INFO,
     paths: sorted(paths),
     components: {
-      schemas: componentSchemas(group, version),
+      schemas: components(group, version, resources),
       securitySchemes: {
         BearerToken: {
           type: 'apiKey',
@@ -44,9 +47,10 @@ export function documentV3(group: string, version: string, resources: readonly S
 /** The OpenAPI v2 document of everything, for clients that know no v3. */
 export function documentV2(resources: readonly ServedResource[]): object {
   const paths: Record<string, object> = {};
+  const nameOf = (operation: Operation) => schemaName(resources, operation);
   for (const { path, pathParameters, operations } of resources.flatMap(resourcePaths)) {
     const item: Record<string, unknown> = {};
-    for (const operation of operations) item[operation.method] = operationV2(operation);
+    for (const operation of operations) item[operation.method] = operationV2(operation, nameOf(operation));
     item.parameters = pathParameters.map((name) => ({
       name,
       in: 'path',
@@ -60,7 +64,7 @@ export function documentV2(resources: readonly ServedResource[]): object {
     swagger: '2.0',
     info: INFO,
     paths: sorted(paths),
-    definitions: definitions(),
+    definitions: { ...definitions(), ...customDefinitions(resources) },
     security: [{ BearerToken: [] }],
     securityDefinitions: {
       BearerToken: {
@@ -78,13 +82,20 @@ function sorted(record: Record<string, object>): Record<string, object> {
 }
 
 /** The name of the schema of what an operation answers; streams to elsewhere answer text. */
-function schemaName({ action, kind }: Operation): string | undefined {
+function schemaName(resources: readonly ServedResource[], { action, kind }: Operation): string | undefined {
   if (action === 'connect') return undefined;
-  return schemaForKind(kind.group, kind.version, kind.kind)?.openApiName;
+  const builtIn = schemaForKind(kind.group, kind.version, kind.kind)?.openApiName;
+  return builtIn ?? customModelName(resources, kind);
 }
 
-function operationV3(operation: Operation): object {
-  const name = schemaName(operation);
+/** A group may have kinds of ours and custom ones. */
+function components(group: string, version: string, resources: readonly ServedResource[]): object {
+  const builtIn = componentSchemas(group, version);
+  const custom = resources.filter(({ definition }) => definition.custom);
+  return custom.length === 0 ? builtIn : { ...builtIn, ...customComponents(custom) };
+}
+
+function operationV3(operation: Operation, name: string | undefined): object {
   const schema = name ? { $ref: `#/components/schemas/${name}` } : { type: 'string' };
   const content = Object.fromEntries((name ? JSON_TYPES : ['*/*']).map((type) => [type, { schema }]));
   const isPatch = operation.method === 'patch';
@@ -111,8 +122,7 @@ function operationV3(operation: Operation): object {
   };
 }
 
-function operationV2(operation: Operation): object {
-  const name = schemaName(operation);
+function operationV2(operation: Operation, name: string | undefined): object {
   const schema = name ? { $ref: `#/definitions/${name}` } : { type: 'string' };
   const isPatch = operation.method === 'patch';
   const parameters: object[] = operation.parameters.map((parameter) => ({
