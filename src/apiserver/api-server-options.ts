@@ -34,7 +34,7 @@ export interface ApiServerOptions {
   /** Shown by /version. */
   build?: { version: string; commit: string; date: string };
   limits?: Partial<HttpLimits>;
-  /** Parsed objects that are kept, in bytes of their JSON. Default 32 MiB. */
+  /** Parsed objects that are kept, in bytes of their JSON. Default 8 MiB. */
   parsedCacheBytes?: number;
   /** Recent events kept for each resource. */
   watchWindow?: { maxEvents: number; maxBytes: number };

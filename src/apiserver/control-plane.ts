@@ -32,7 +32,7 @@ import { ParsedObjects } from './watch-cache/cache-entry.ts';
 import { WatchCache } from './watch-cache/watch-cache.ts';
 import { WatchHub } from './watch/watch-hub.ts';
 
-const PARSED_BYTES = 32 * 1024 * 1024;
+const PARSED_BYTES = 8 * 1024 * 1024;
 
 export interface ControlPlaneOptions extends Omit<ApiServerOptions, 'limits'> {
   clock: Clock;

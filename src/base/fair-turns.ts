@@ -1,5 +1,5 @@
-/** Work of one turn, after which the loop goes round: a fifth of what a stall may be, for there is other work too. */
-const BUDGET_MS = 8;
+/** Work of one turn, after which the loop goes round: a little of what a stall may be, for there is other work too. */
+const BUDGET_MS = 4;
 
 /**
  * Lets pieces of work that arrive together take turns. Sixty requests that came in one packet would
