@@ -9,7 +9,7 @@ import type { Connection, Order, Report } from './load-client.ts';
 
 const LOAD_CLIENT = fileURLToPath(new URL('load-client.ts', import.meta.url));
 
-/** The API server alone, on a core of its own, and a load that comes from another. */
+/** The API server alone, and a load that comes from another process; each has a core of its own unless told otherwise. */
 export class ServerUnderTest {
   readonly #controlPlane: ControlPlaneProcesses;
   readonly #connection: Omit<Connection, 'sessions'>;
@@ -23,8 +23,8 @@ export class ServerUnderTest {
     this.client = new RestClient({ ...loadKubeconfig(controlPlane.kubeconfigPath), clock: systemClock });
   }
 
-  static async start(dataDir: string): Promise<ServerUnderTest> {
-    return new ServerUnderTest(await ControlPlaneProcesses.start(dataDir, 0));
+  static async start(dataDir: string, { ownCore = true } = {}): Promise<ServerUnderTest> {
+    return new ServerUnderTest(await ControlPlaneProcesses.start(dataDir, ownCore ? 0 : undefined));
   }
 
   /** taskset execs its command, so this is the server itself. */
