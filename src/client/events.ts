@@ -35,6 +35,7 @@ export class EventRecorder {
   #waiting: Event[] = [];
   #sending: Promise<void> | undefined;
   #serial = 0;
+  #dropped = 0;
 
   constructor(options: EventRecorderOptions) {
     this.#options = options;
@@ -49,7 +50,8 @@ export class EventRecorder {
   /** As `event`, about something that is known by reference alone. */
   eventFor(involvedObject: ObjectReference, type: EventType, reason: string, message: string): void {
     if (this.#waiting.length >= MAX_WAITING) {
-      this.#options.log.warn({ reason, object: involvedObject.name }, 'too many events wait, one is dropped');
+      // One line for a flood, and one for its size when it is over.
+      if (this.#dropped++ === 0) this.#options.log.warn({ reason }, 'too many events wait; more are dropped');
       return;
     }
     this.#waiting.push(this.#build(involvedObject, type, reason, message));
@@ -86,6 +88,9 @@ export class EventRecorder {
     await Promise.resolve();
     for (let event = this.#waiting.shift(); event !== undefined; event = this.#waiting.shift())
       await this.#send(event);
+    if (this.#dropped === 0) return;
+    this.#options.log.warn({ dropped: this.#dropped }, 'dropped events: too many were waiting');
+    this.#dropped = 0;
   }
 
   async #send(event: Event): Promise<void> {
