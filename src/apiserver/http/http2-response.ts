@@ -1,5 +1,4 @@
 import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
-import { constants } from 'node:http2';
 import type { ApiResponse } from '../request-context.ts';
 import { whenDrained } from './exchange.ts';
 
@@ -55,7 +54,8 @@ export class Http2Response implements ApiResponse {
   }
 
   abort(): void {
-    if (!this.#stream.destroyed) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    // `close` with a code would send END_STREAM first, and the client would take half an answer for a whole one.
+    if (!this.#stream.destroyed) this.#stream.destroy(new Error('the answer broke off'));
   }
 
   #respond(status: number, contentType: string): boolean {

@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 import type { EndpointSlice } from '../../../api/gen/types/discovery-v1.ts';
 import { ENDPOINTSLICES, NODES, PODS, SERVICES } from '../../../api/gen/resources.ts';
 import type { ConnectRequest, ConnectSubresource } from '../../resource-definition.ts';
@@ -82,6 +82,7 @@ export function podProxy(): ConnectSubresource {
 }
 
 export function serviceProxy(): ConnectSubresource {
+  let turn = 0;
   return proxy('ServiceProxyOptions', async (request, path) => {
     const { scheme, name, port } = splitSchemeNamePort(request.name);
     const service = await request.store.get(SERVICES, name, request.namespace);
@@ -91,7 +92,7 @@ export function serviceProxy(): ConnectSubresource {
     const byNumber = service.spec?.ports?.find((one) => String(one.port) === port)?.name;
     const wanted = port === '' || byNumber === undefined ? port : byNumber;
     const found = readyEndpoints(own, port === '' && service.spec?.ports?.length === 1 ? undefined : wanted);
-    const choice = found[Math.floor(Math.random() * found.length)];
+    const choice = found[turn++ % found.length];
     if (!choice)
       throw serviceUnavailable(`no endpoints available for service ${JSON.stringify(request.name)}`);
     if (!isRoutable(choice.address)) throw badRequest('address not allowed');
@@ -116,6 +117,7 @@ export function nodeProxy(environment: ResourceEnvironment): ConnectSubresource 
     if (!node) throw notFound({ group: '', resource: 'nodes' }, name);
     const target = kubelets(environment).targetOf(node, path);
     if (port === '' || portNumber(port) === target.port) return target;
+    if (isIP(target.host) !== 0 && !isRoutable(target.host)) throw badRequest('address not allowed');
     // Another port of the node is not the kubelet: our certificate is none of its business.
     return { scheme: 'http', host: target.host, port: portNumber(port), path };
   });
@@ -127,10 +129,27 @@ function portNumber(text: string): number {
   return value;
 }
 
-/** Loopback, link-local, multicast and unspecified addresses would reach this server's own neighbourhood. */
+/** What would reach this server's own neighbourhood: loopback, link-local, multicast and the unspecified. */
+const OWN_NEIGHBOURHOOD = new BlockList();
+for (const [network, bits] of [
+  ['0.0.0.0', 8],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['224.0.0.0', 4],
+  ['255.255.255.255', 32],
+] as const) {
+  OWN_NEIGHBOURHOOD.addSubnet(network, bits, 'ipv4');
+}
+for (const [network, bits] of [
+  ['::', 127],
+  ['fe80::', 10],
+  ['ff00::', 8],
+] as const) {
+  OWN_NEIGHBOURHOOD.addSubnet(network, bits, 'ipv6');
+}
+
+/** Whether the proxy may go there. An IPv4 address in IPv6's clothes counts as what it is. */
 export function isRoutable(address: string): boolean {
   const version = isIP(address);
-  if (version === 0) return false;
-  if (version === 4) return !/^(0\.|127\.|169\.254\.|22[4-9]\.|23\d\.|255\.255\.255\.255)/.test(address);
-  return !/^(::1?$|fe[89ab]|ff)/i.test(address);
+  return version !== 0 && !OWN_NEIGHBOURHOOD.check(address, version === 4 ? 'ipv4' : 'ipv6');
 }

@@ -137,7 +137,7 @@ function writeHead(socket: Duplex, answer: IncomingMessage): void {
   socket.write(`${head}\r\n`);
 }
 
-/** Joins two streams until either ends; then both are closed. */
+/** Joins two streams until either is gone; what one said before it ended still reaches the other. */
 function join(a: Duplex, b: Duplex, signal: AbortSignal, done: () => void): void {
   let open = true;
   const close = () => {
@@ -148,14 +148,20 @@ function join(a: Duplex, b: Duplex, signal: AbortSignal, done: () => void): void
     b.destroy();
     done();
   };
-  for (const stream of [a, b]) {
-    stream.on('error', close);
-    stream.on('close', close);
-  }
+  const connect = (from: Duplex, to: Duplex) => {
+    from.on('error', close);
+    from.on('close', () => {
+      if (!from.readableEnded || to.destroyed || to.writableFinished) return close();
+      // It ended properly: the other side has yet to take its last bytes.
+      to.once('finish', close);
+      to.end();
+    });
+    // `pipe` ends the other side when this one ends.
+    from.pipe(to);
+  };
+  connect(a, b);
+  connect(b, a);
   signal.addEventListener('abort', close, { once: true });
-  // `pipe` ends the other side when one ends, so that what is still on its way arrives before the close.
-  a.pipe(b);
-  b.pipe(a);
   if (signal.aborted) close();
 }
 
