@@ -161,7 +161,7 @@ function functionsOf(file: SourceFile): Array<{ name: string; line: number; leng
   ]);
   for (const [index, line] of file.lines.entries()) {
     const match = start.exec(line);
-    if (!match || control.has(match[2] ?? '') || /;\s*$/.test(line)) continue;
+    if (!match || control.has(match[2] ?? '') || !opensBody(file.lines, index, match[1] ?? '')) continue;
     const closing = `${match[1] ?? ''}}`;
     const end = file.lines.findIndex(
       (candidate, at) => at > index && candidate.replace(/[,;)]+$/, '') === closing,
@@ -169,6 +169,15 @@ function functionsOf(file: SourceFile): Array<{ name: string; line: number; leng
     if (end > 0) found.push({ name: match[2] ?? '', line: index + 1, length: end - index + 1 });
   }
   return found;
+}
+
+/** Whether the line, or the end of the parameter list that it opens, ends with the brace of a body: a call does not. */
+function opensBody(lines: readonly string[], index: number, indentation: string): boolean {
+  const line = lines[index] ?? '';
+  if (line.endsWith('{')) return true;
+  if (!line.endsWith('(')) return false;
+  const end = lines.find((candidate, at) => at > index && candidate.startsWith(`${indentation})`));
+  return end?.endsWith('{') ?? false;
 }
 
 test('time and randomness are injected: only base/ reads the clock and sets timers', (t) => {
