@@ -25,6 +25,8 @@ export interface ResourceDefinition<T extends KubeObject = KubeObject> {
   readonly categories?: readonly string[];
   /** Verbs that are served. Default: create, delete, deletecollection, get, list, patch, update, watch. */
   readonly verbs?: readonly Verb[];
+  /** For a Warning header on every request: this version goes away. */
+  readonly deprecationWarning?: string;
   /** Left out of discovery. */
   readonly skipInDiscovery?: boolean;
 

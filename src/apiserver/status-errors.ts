@@ -161,7 +161,7 @@ export function invalidObject(
   const details: StatusDetails = {};
   if (name !== '') details.name = name;
   if (kind.group !== '') details.group = kind.group;
-  details.kind = kind.kind;
+  if (kind.kind !== '') details.kind = kind.kind;
   if (errors.length > 0) {
     details.causes = errors.map((error) => ({
       reason: error.type,

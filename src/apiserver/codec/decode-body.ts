@@ -8,9 +8,10 @@ import { apiVersionOf } from '../../api/resource.ts';
 import { schemaForKind } from '../../api/schema.ts';
 import type { MessageSchema } from '../../api/schema.ts';
 import type { JsonObject } from '../../api/objects.ts';
+import { invalid } from '../field-error.ts';
 import type { CustomKind } from '../custom-kind.ts';
 import type { RequestContext } from '../request-context.ts';
-import { badRequest, StatusError, unsupportedMediaType } from '../status-errors.ts';
+import { badRequest, invalidObject, StatusError, unsupportedMediaType } from '../status-errors.ts';
 import { JSON_TYPE, PROTOBUF_TYPE, YAML_TYPE } from '../respond/representation.ts';
 
 const ACCEPTED = [JSON_TYPE, YAML_TYPE, PROTOBUF_TYPE];
@@ -48,6 +49,10 @@ export async function decodeBody(
     throw badRequest(
       `the API version in the data (${apiVersion}) does not match the expected API version (${apiVersionOf(expected)})`,
     );
+  }
+  if (kind !== expected.kind && custom) {
+    const wrong = invalid('kind', kind, `must be ${expected.kind}`);
+    throw invalidObject({ group: expected.group, kind }, object.metadata?.name ?? '', [wrong]);
   }
   if (kind !== expected.kind)
     throw notOfKind(kind, apiVersion, expected.kind, 'converting to the kind failed');
@@ -106,7 +111,13 @@ function decodeCustom(
   else ({ object: value, strictErrors: repeated } = decodeJson(bytes, undefined));
   const { kind, apiVersion } = typeOf(value ?? {}, fallback);
   const isOther = kind !== fallback.kind || apiVersion !== fallback.apiVersion;
-  const decoded = isOther ? { object: value as JsonObject, strictErrors: [] } : custom.decode(value);
+  let decoded: Decoded;
+  try {
+    decoded = isOther ? { object: value as JsonObject, strictErrors: [] } : custom.decode(value);
+  } catch (error) {
+    if (error instanceof SlipwayError) throw notOfKind(kind, apiVersion, fallback.kind, error.message);
+    throw error;
+  }
   return { decoded: { ...decoded, strictErrors: [...repeated, ...decoded.strictErrors] }, kind, apiVersion };
 }
 

@@ -9,7 +9,9 @@ import { define } from '../resources/define.ts';
 import { sameJson } from '../resources/validation/checks.ts';
 import type { ResourceDefinition } from '../resource-definition.ts';
 import { crdNameProblems, validateCrd, validateCrdStatus, validateCrdUpdate } from './crd-validation.ts';
+import { isCheckedFormat } from './formats.ts';
 import { walkSchema } from './schema-node.ts';
+import type { SchemaNode } from './schema-node.ts';
 import { invalid } from '../field-error.ts';
 
 export const CLEANUP_FINALIZER = 'customresourcecleanup.apiextensions.k8s.io';
@@ -85,21 +87,30 @@ function noteStorageVersion(crd: CustomResourceDefinition): void {
 
 function nameErrors(crd: CustomResourceDefinition) {
   const name = crd.metadata?.name ?? '';
-  return crdNameProblems(name, crd.spec).map((problem) => invalid('metadata.name', name, problem));
+  return crdNameProblems(name, crd).map((problem) => invalid('metadata.name', name, problem));
 }
 
-/** Rules are kept and shown but not run: who relies on them must be told. */
+/** Formats that nobody checks; and rules, which are kept and shown but not run: who relies on them must be told. */
 function warnings(crd: CustomResourceDefinition): string[] {
   return (crd.spec?.versions ?? []).flatMap(({ schema }, index) => {
     const root = schema?.openAPIV3Schema;
     if (!root) return [];
     const path = `spec.versions[${index}].schema.openAPIV3Schema`;
-    for (const [node, where] of walkSchema(root, path)) {
-      if (!node['x-kubernetes-validations']?.length) continue;
-      return [`${where}.x-kubernetes-validations: rules are stored but this server does not enforce them`];
+    const formats: string[] = [];
+    for (const [{ type, format }] of walkSchema(root, path)) {
+      if (format && !isCheckedFormat(type, format))
+        formats.push(`unrecognized format ${JSON.stringify(format)}`);
     }
-    return [];
+    return [...formats, ...ruleWarnings(root, path)];
   });
+}
+
+function ruleWarnings(root: SchemaNode, path: string): string[] {
+  for (const [node, where] of walkSchema(root, path)) {
+    if (!node['x-kubernetes-validations']?.length) continue;
+    return [`${where}.x-kubernetes-validations: rules are stored but this server does not enforce them`];
+  }
+  return [];
 }
 
 /** Puts a condition in, its transition time kept where the status stays. */

@@ -10,6 +10,7 @@ import type {
 } from '../../api/gen/types/apiextensions-v1.ts';
 import { at, child, duplicate, forbidden, invalid, notSupported, required, tooMany } from '../field-error.ts';
 import type { FieldError } from '../field-error.ts';
+import { sameValue } from '../../api/apply/typed-value.ts';
 import { checkImmutable } from '../resources/validation/checks.ts';
 import { dns1035Label, dnsSubdomain } from '../resources/validation/formats.ts';
 import { propertyOf } from './schema-node.ts';
@@ -21,8 +22,20 @@ const MAX_SELECTABLE = 8;
 const COLUMN_TYPES = ['boolean', 'date', 'integer', 'number', 'string'];
 const COLUMN_FORMATS = ['byte', 'date', 'date-time', 'double', 'float', 'int32', 'int64', 'password'];
 
+/** With what Go's structs always have: a decoder sees to it, but rules must not rely on one. */
+function whole(crd: CustomResourceDefinition): CustomResourceDefinition {
+  const { spec } = crd as Partial<CustomResourceDefinition>;
+  const names = {
+    plural: '',
+    kind: '',
+    ...(spec as Partial<CustomResourceDefinitionSpec> | undefined)?.names,
+  };
+  return { ...crd, spec: { group: '', scope: '', versions: [], ...spec, names } };
+}
+
 /** Mirrors apiextensions-apiserver pkg/apis/apiextensions/validation/validation.go. */
-export function validateCrd(crd: CustomResourceDefinition): FieldError[] {
+export function validateCrd(given: CustomResourceDefinition): FieldError[] {
+  const crd = whole(given);
   return [
     ...validateSpec(crd.spec),
     ...validateNames(crd.status?.acceptedNames, 'status.acceptedNames'),
@@ -33,9 +46,11 @@ export function validateCrd(crd: CustomResourceDefinition): FieldError[] {
 }
 
 export function validateCrdUpdate(
-  crd: CustomResourceDefinition,
-  old: CustomResourceDefinition,
+  given: CustomResourceDefinition,
+  before: CustomResourceDefinition,
 ): FieldError[] {
+  const crd = whole(given);
+  const old = whole(before);
   const errors = validateSpec(crd.spec);
   if (isConditionTrue(old, 'Established')) {
     checkImmutable(errors, 'spec.scope', crd.spec.scope, old.spec.scope);
@@ -58,7 +73,8 @@ export function isConditionTrue(crd: CustomResourceDefinition, type: string): bo
 }
 
 /** The name of a definition is its plural and group. */
-export function crdNameProblems(name: string, spec: CustomResourceDefinitionSpec): string[] {
+export function crdNameProblems(name: string, crd: CustomResourceDefinition): string[] {
+  const { spec } = whole(crd);
   const wanted = `${spec.names.plural}.${spec.group}`;
   return [...dnsSubdomain(name), ...(name === wanted ? [] : ['must be spec.names.plural+"."+spec.group'])];
 }
@@ -75,14 +91,21 @@ function validateSpec(spec: CustomResourceDefinitionSpec): FieldError[] {
   else if (spec.scope !== 'Cluster' && spec.scope !== 'Namespaced') {
     errors.push(notSupported('spec.scope', spec.scope, ['Cluster', 'Namespaced']));
   }
-  errors.push(...validateVersions(spec.versions ?? []));
+  const shared = sharedParts(spec.versions ?? []);
+  errors.push(...validateVersions(spec.versions ?? [], shared));
   for (const name of ['plural', 'singular', 'kind', 'listKind'] as const) {
     if (!spec.names[name]) errors.push(required(`spec.names.${name}`));
   }
-  return [...errors, ...validateNames(spec.names, 'spec.names'), ...validateConversion(spec.conversion)];
+  errors.push(...validateNames(spec.names, 'spec.names'));
+  const [first] = spec.versions ?? [];
+  if (first) errors.push(...validateParts(first, 'spec', shared));
+  return [...errors, ...validateConversion(spec.conversion)];
 }
 
-function validateVersions(versions: readonly CustomResourceDefinitionVersion[]): FieldError[] {
+function validateVersions(
+  versions: readonly CustomResourceDefinitionVersion[],
+  shared: ReadonlySet<Part>,
+): FieldError[] {
   const errors: FieldError[] = [];
   for (const [index, version] of versions.entries()) {
     if (version.schema?.openAPIV3Schema === undefined) {
@@ -93,22 +116,87 @@ function validateVersions(versions: readonly CustomResourceDefinitionVersion[]):
     const path = `spec.versions[${index}]`;
     const problems = dns1035Label(version.name);
     if (problems.length > 0) errors.push(invalid(child(path, 'name'), version.name, problems.join(',')));
-    errors.push(...validateVersion(version, path));
+    errors.push(...validateDeprecation(version, path));
+    errors.push(...validateParts(version, path, shared));
   }
+  const shown = shownVersions(versions, shared);
+  const [head] = versions;
+  const headProblems = head ? dns1035Label(head.name) : [];
+  if (head && headProblems.length > 0)
+    errors.push(invalid('spec.version', head.name, headProblems.join(',')));
   if (new Set(versions.map(({ name }) => name)).size !== versions.length) {
-    errors.push(invalid('spec.versions', versions, 'must contain unique version names'));
+    errors.push(invalid('spec.versions', shown, 'must contain unique version names'));
   }
   if (versions.filter(({ storage }) => storage).length !== 1) {
-    errors.push(
-      invalid('spec.versions', versions, 'must have exactly one version marked as storage version'),
-    );
+    errors.push(invalid('spec.versions', shown, 'must have exactly one version marked as storage version'));
   }
   return errors;
 }
 
-function validateVersion(version: CustomResourceDefinitionVersion, path: string): FieldError[] {
+/** The parts of a version that upstream moves to the top of the spec where all versions have the same. */
+const PARTS = ['schema', 'subresources', 'additionalPrinterColumns', 'selectableFields'] as const;
+type Part = (typeof PARTS)[number];
+
+function sharedParts(versions: readonly CustomResourceDefinitionVersion[]): ReadonlySet<Part> {
+  const [first, ...others] = versions;
+  return new Set(
+    PARTS.filter((part) => {
+      const value = first?.[part];
+      return value !== undefined && others.every((other) => sameValue(other[part], value));
+    }),
+  );
+}
+
+/** As upstream's internal type prints: without what is shared. */
+function shownVersions(
+  versions: readonly CustomResourceDefinitionVersion[],
+  shared: ReadonlySet<Part>,
+): object[] {
+  const part = (version: CustomResourceDefinitionVersion, name: Part) =>
+    shared.has(name) ? null : (version[name] ?? null);
+  return versions.map((version) => ({
+    Name: version.name,
+    Served: version.served,
+    Storage: version.storage,
+    Deprecated: version.deprecated ?? false,
+    DeprecationWarning: version.deprecationWarning ?? null,
+    Schema: part(version, 'schema'),
+    Subresources: part(version, 'subresources'),
+    AdditionalPrinterColumns: part(version, 'additionalPrinterColumns'),
+    SelectableFields: part(version, 'selectableFields'),
+  }));
+}
+
+/** The parts of a version that it does not share, or, at the top of the spec, those that all share. */
+function validateParts(
+  version: CustomResourceDefinitionVersion,
+  path: string,
+  shared: ReadonlySet<Part>,
+): FieldError[] {
   const errors: FieldError[] = [];
-  const { deprecated, deprecationWarning, subresources } = version;
+  const isTop = path === 'spec';
+  const here = (part: Part) => shared.has(part) === isTop;
+  const schema = version.schema?.openAPIV3Schema;
+  if (schema && here('schema')) {
+    const where = child(path, isTop ? 'validation' : 'schema', 'openAPIV3Schema');
+    errors.push(...validateSchema(schema, version.subresources?.status !== undefined, where));
+  }
+  if (here('subresources')) errors.push(...validateScale(version.subresources, child(path, 'subresources')));
+  if (here('additionalPrinterColumns')) {
+    for (const [index, column] of (version.additionalPrinterColumns ?? []).entries()) {
+      errors.push(...validateColumn(column, at(child(path, 'additionalPrinterColumns'), index)));
+    }
+  }
+  if (here('selectableFields')) {
+    const where = child(path, 'selectableFields');
+    errors.push(...validateSelectable(version.selectableFields ?? [], schema, where));
+  }
+  return errors;
+}
+
+function validateDeprecation(version: CustomResourceDefinitionVersion, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  const { deprecated, deprecationWarning } = version;
   if (deprecationWarning !== undefined) {
     const where = child(path, 'deprecationWarning');
     if (!deprecated)
@@ -118,19 +206,7 @@ function validateVersion(version: CustomResourceDefinitionVersion, path: string)
       errors.push(invalid(where, deprecationWarning, 'must be <= 256 characters long'));
     }
   }
-  const schema = version.schema?.openAPIV3Schema;
-  if (schema) {
-    const where = child(path, 'schema', 'openAPIV3Schema');
-    errors.push(...validateSchema(schema, subresources?.status !== undefined, where));
-  }
-  errors.push(...validateScale(subresources, child(path, 'subresources')));
-  for (const [index, column] of (version.additionalPrinterColumns ?? []).entries()) {
-    errors.push(...validateColumn(column, at(child(path, 'additionalPrinterColumns'), index)));
-  }
-  return [
-    ...errors,
-    ...validateSelectable(version.selectableFields ?? [], schema, child(path, 'selectableFields')),
-  ];
+  return errors;
 }
 
 function validateNames(names: CustomResourceDefinitionNames | undefined, path: string): FieldError[] {
@@ -273,7 +349,7 @@ function validateConversion(conversion: CustomResourceConversion | undefined): F
 function validateStoredVersions(crd: CustomResourceDefinition): FieldError[] {
   const path = 'status.storedVersions';
   const stored = crd.status?.storedVersions ?? [];
-  if (stored.length === 0) return [invalid(path, stored, 'must have at least one stored version')];
+  if (stored.length === 0) return [invalid(path, null, 'must have at least one stored version')];
   const errors: FieldError[] = [];
   const names = new Set(crd.spec.versions.map(({ name }) => name));
   for (const { name, storage } of crd.spec.versions) {

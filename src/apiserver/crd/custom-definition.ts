@@ -6,6 +6,7 @@ import { deepClone, isObject } from '../../api/objects.ts';
 import type { JsonObject } from '../../api/objects.ts';
 import type { KubeObject, ResourceInfo } from '../../api/resource.ts';
 import { apiVersionOf } from '../../api/resource.ts';
+import { compareVersions } from '../discovery/served-groups.ts';
 import { invalid } from '../field-error.ts';
 import type { FieldError } from '../field-error.ts';
 import { sameJson } from '../resources/validation/checks.ts';
@@ -31,14 +32,19 @@ export function customDefinition(
 ): ResourceDefinition {
   const info = infoOf(crd, version.name);
   const names = crd.status?.acceptedNames ?? crd.spec.names;
-  const kind = new StructuralKind(version.schema?.openAPIV3Schema, {
-    ...info,
-    listKind: names.listKind ?? `${names.kind}List`,
-  });
+  const kind = kindOf(crd, version);
   const stored = crd.spec.versions.find(({ storage }) => storage) ?? version;
   const apiVersion = apiVersionOf(info);
   const rules = new CustomRules(crd, version, kind);
   const converted = new WeakMap<KubeObject, KubeObject>();
+  const kinds = kindsOf(crd);
+  // As upstream: defaults of the version that was stored, then only what this version declares.
+  const fromStored = (object: KubeObject): KubeObject => {
+    const writtenAs = object.apiVersion?.slice(object.apiVersion.indexOf('/') + 1) ?? '';
+    kinds.get(writtenAs)?.defaultStored(object);
+    kind.prune(object);
+    return { ...object, apiVersion, kind: info.kind };
+  };
   return {
     info,
     singularName: names.singular ?? names.kind.toLowerCase(),
@@ -46,13 +52,19 @@ export function customDefinition(
     ...(names.categories?.length ? { categories: names.categories } : {}),
     listKind: names.listKind ?? `${names.kind}List`,
     custom: kind,
+    ...deprecation(crd, version),
     storedAs: {
       info: infoOf(crd, stored.name),
-      toStored: (object) => object,
+      toStored: (object) => {
+        if (version.storage) return object;
+        const copy = deepClone(object);
+        kinds.get(stored.name)?.prune(copy);
+        return copy;
+      },
       fromStored: (object) => {
         let own = converted.get(object);
         if (!own) {
-          own = { ...kind.fromStored(deepClone(object)), apiVersion, kind: info.kind };
+          own = fromStored(deepClone(object));
           converted.set(object, own);
         }
         return own;
@@ -64,6 +76,36 @@ export function customDefinition(
     columns: columnsOf(version.additionalPrinterColumns),
     ...rules.selectable(),
   };
+}
+
+/** Mirrors defaultDeprecationWarning of apiextensions-apiserver pkg/apiserver/customresource_handler.go. */
+function deprecation(
+  { spec }: CustomResourceDefinition,
+  { name, deprecated, deprecationWarning }: CustomResourceDefinitionVersion,
+): { deprecationWarning?: string } {
+  if (!deprecated) return {};
+  if (deprecationWarning !== undefined) return { deprecationWarning };
+  const { group, names } = spec;
+  const [newest] = spec.versions
+    .filter((other) => other.served && !other.deprecated && compareVersions(other.name, name) < 0)
+    .map((other) => other.name)
+    .sort(compareVersions);
+  const text = `${group}/${name} ${names.kind} is deprecated`;
+  return { deprecationWarning: newest ? `${text}; use ${group}/${newest} ${names.kind}` : text };
+}
+
+function kindOf(crd: CustomResourceDefinition, version: CustomResourceDefinitionVersion): StructuralKind {
+  const names = crd.status?.acceptedNames ?? crd.spec.names;
+  const info = infoOf(crd, version.name);
+  return new StructuralKind(version.schema?.openAPIV3Schema, {
+    ...info,
+    listKind: names.listKind || `${info.kind}List`,
+  });
+}
+
+/** All versions that objects may be stored in. */
+function kindsOf(crd: CustomResourceDefinition): ReadonlyMap<string, StructuralKind> {
+  return new Map(crd.spec.versions.map((version) => [version.name, kindOf(crd, version)]));
 }
 
 export function infoOf(crd: CustomResourceDefinition, version: string): ResourceInfo {
@@ -112,8 +154,8 @@ class CustomRules {
       },
       validateCreate: (object) => this.#validate(object),
       validateUpdate: (object, old) => this.#validate(object, old),
-      warningsOnCreate: (object) => [...this.#deprecation(), ...finalizerWarnings(object)],
-      warningsOnUpdate: (object, old) => [...this.#deprecation(), ...finalizerWarnings(object, old)],
+      warningsOnCreate: (object) => finalizerWarnings(object),
+      warningsOnUpdate: (object, old) => finalizerWarnings(object, old),
     };
   }
 
@@ -151,14 +193,7 @@ class CustomRules {
   #counted(object: CustomObject): JsonObject {
     const { metadata: _metadata, ...rest } = object;
     if (this.#hasStatus) delete rest.status;
-    return rest as JsonObject;
-  }
-
-  #deprecation(): string[] {
-    const { name, deprecated, deprecationWarning } = this.#version;
-    if (!deprecated) return [];
-    const { group, names } = this.#crd.spec;
-    return [deprecationWarning ?? `${group}/${name} ${names.kind} is deprecated`];
+    return rest;
   }
 
   #validate(object: CustomObject, old?: CustomObject): FieldError[] {

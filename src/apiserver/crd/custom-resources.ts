@@ -6,6 +6,9 @@ import type { ObjectFeed } from '../authz/object-feed.ts';
 import { identicalJson } from '../registry/identical-json.ts';
 import type { RegistryEnv } from '../registry/registry-env.ts';
 import type { ServedResource } from '../registry/served-resource.ts';
+import { systemContext } from '../registry/system-context.ts';
+import { updateObject } from '../registry/update.ts';
+import { StatusError } from '../status-errors.ts';
 import type { WatchHub } from '../watch/watch-hub.ts';
 import { acceptNames } from './accepted-names.ts';
 import { CLEANUP_FINALIZER, setCondition } from './crd-definition.ts';
@@ -125,7 +128,7 @@ export class CustomResources {
       (each) => each.metadata?.name !== name,
     );
     let released = false;
-    await store.update(CUSTOMRESOURCEDEFINITIONS, name, undefined, (current) => {
+    await this.#updateStatus(name, (current) => {
       const before = structuredClone(current.status);
       acceptNames(current, others, clock.now());
       released = !identicalJson(before?.acceptedNames, current.status?.acceptedNames);
@@ -134,9 +137,33 @@ export class CustomResources {
     if (released) await this.#requeueGroup(crd);
   }
 
+  async #updateStatus(
+    name: string,
+    change: (current: CustomResourceDefinition) => CustomResourceDefinition | undefined,
+  ): Promise<void> {
+    const served = this.#env.table.get(CUSTOMRESOURCEDEFINITIONS);
+    const params = {
+      namespace: '',
+      name,
+      context: systemContext(this.#env.clock),
+      dryRun: false,
+      admission: false,
+      strategy: false,
+      manager: 'kube-apiserver',
+      part: { type: 'part', name: 'status' } as const,
+    };
+    try {
+      await updateObject(this.#env, served, params, (current) =>
+        change(served.codec.clone(current) as CustomResourceDefinition),
+      );
+    } catch (error) {
+      if (!(error instanceof StatusError && error.reason === 'NotFound')) throw error;
+    }
+  }
+
   /** Deletes the objects, and when they are gone lets the definition go. */
   async #delete(crd: CustomResourceDefinition): Promise<void> {
-    const { store, clock } = this.#env;
+    const { clock } = this.#env;
     const name = crd.metadata?.name ?? '';
     if (!crd.metadata?.finalizers?.includes(CLEANUP_FINALIZER)) return;
     const storage = crd.spec.versions.find((version) => version.storage);
@@ -144,7 +171,7 @@ export class CustomResources {
       storage && crd.status?.acceptedNames?.plural
         ? await this.#cleanup.advance(name, customDefinition(crd, storage), infoOf(crd, storage.name))
         : { left: 0 };
-    await store.update(CUSTOMRESOURCEDEFINITIONS, name, undefined, (current) => {
+    await this.#updateStatus(name, (current) => {
       if (current.metadata?.uid !== crd.metadata?.uid || !current.metadata?.deletionTimestamp)
         return undefined;
       const before = structuredClone(current);

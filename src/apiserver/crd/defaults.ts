@@ -38,18 +38,21 @@ function isWrongNull(value: unknown, node: SchemaNode | undefined): boolean {
   return value === null && node !== undefined && node.nullable !== true;
 }
 
-/** Removes nulls that a default would replace, and those of fields without one stay: for objects of before. */
-export function pruneNonNullableNulls(value: unknown, node: SchemaNode | undefined): void {
+/**
+ * Removes nulls of fields that may not be null and have no default, in place: they say nothing. Mirrors
+ * schema/defaulting/prune.go.
+ */
+export function pruneNulls(value: unknown, node: SchemaNode | undefined): void {
   if (!node) return;
   if (Array.isArray(value)) {
-    for (const item of value) pruneNonNullableNulls(item, itemsOf(node));
+    for (const item of value) pruneNulls(item, itemsOf(node));
     return;
   }
   if (!isObject(value)) return;
   for (const name of Object.keys(value)) {
     const inner = propertyOf(node, name) ?? additionalOf(node);
-    if (propertyOf(node, name)?.default !== undefined && isWrongNull(value[name], inner)) delete value[name];
-    else pruneNonNullableNulls(value[name], inner);
+    if (inner?.default === undefined && isWrongNull(value[name], inner)) delete value[name];
+    else pruneNulls(value[name], inner);
   }
 }
 

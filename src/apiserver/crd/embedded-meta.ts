@@ -6,7 +6,7 @@ import type { ObjectMetaLike } from '../../api/resource.ts';
 import { schemaForMessage } from '../../api/schema.ts';
 import { child, invalid, required } from '../field-error.ts';
 import type { FieldError } from '../field-error.ts';
-import { pathSegmentProblems, validateMetaOnCreate } from '../registry/object-meta.ts';
+import { validateMetaOnCreate } from '../registry/object-meta.ts';
 import { dns1035Label } from '../resources/validation/formats.ts';
 import { additionalOf, isEmbedded, itemsOf, propertyOf } from './schema-node.ts';
 import type { SchemaNode } from './schema-node.ts';
@@ -40,11 +40,21 @@ function coerceBelow(value: unknown, node: SchemaNode, path: string, strictError
         );
       }
     }
-    coerceOne(value, path, strictErrors);
+    coerceEmbedded(value, path, strictErrors);
   }
   for (const [name, item] of Object.entries(value)) {
     const property = propertyOf(node, name) ?? additionalOf(node);
     if (property) coerceBelow(item, property, `${path}.${name}`, strictErrors);
+  }
+}
+
+function coerceEmbedded(object: JsonObject, path: string, strictErrors: string[]): void {
+  const shown = JSON.stringify(object.metadata ?? null);
+  try {
+    coerceOne(object, path, strictErrors);
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    throw new JsonError(`${path}.metadata: Invalid value: ${shown}: ${error.message}`);
   }
 }
 
@@ -58,7 +68,7 @@ function coerceOne(object: JsonObject, path: string, strictErrors: string[]): vo
   const schema = schemaForMessage('meta-v1', 'ObjectMeta')!;
   if (!isObject(metadata)) {
     throw new JsonError(
-      `json: cannot unmarshal ${Array.isArray(metadata) ? 'array' : typeof metadata} into Go struct field ObjectMeta.metadata of type v1.ObjectMeta`,
+      `json: cannot unmarshal ${Array.isArray(metadata) ? 'array' : typeof metadata} into Go value of type v1.ObjectMeta`,
     );
   }
   // An empty list of managers asks to forget them all, which decoding alone would not show.
@@ -127,7 +137,8 @@ function validateMeta(metadata: ObjectMetaLike, path: string): FieldError[] {
       kind: '',
       namespaced: (metadata.namespace ?? '') !== '',
     },
-    strategy: { validateName: pathSegmentProblems },
+    // Any name that can be part of a path, which the generic rules ask for anyway.
+    strategy: { validateName: () => [] },
   };
   return validateMetaOnCreate(definition, object).map((error) => ({
     ...error,

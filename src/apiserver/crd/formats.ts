@@ -59,7 +59,7 @@ export function isCheckedFormat(type: string | undefined, format: string): boole
 }
 
 function isRequestUri(text: string): boolean {
-  if (text.startsWith('/')) return !/[\s\x00-\x1f]/.test(text);
+  if (text.startsWith('/')) return /^[\P{Cc}]+$/u.test(text) && !/\s/.test(text);
   return /^[A-Za-z][A-Za-z0-9+.-]*:/.test(text) && URL.canParse(text);
 }
 

@@ -43,7 +43,7 @@ export function validateSchema(schema: SchemaNode, hasStatus: boolean, path: str
       const why =
         'only "object" is allowed as the type at the root of the schema if the status subresource is enabled';
       errors.push(invalid(child(path, 'type'), schema.type, why));
-    } else if (NOT_AT_ROOT.some((name) => schema[name] !== undefined && name !== 'nullable')) {
+    } else if (NOT_AT_ROOT.some((name) => schema[name] !== undefined)) {
       const why = `only ${AT_ROOT_WITH_STATUS} fields are allowed at the root of the schema if the status subresource is enabled`;
       errors.push(invalid(path, schema, why));
     }
@@ -165,7 +165,7 @@ function validateListType(node: SchemaNode, path: string): FieldError[] {
     errors.push(...wrong);
     if (wrong.length === 0 && listType === 'set') errors.push(...validateSetItems(node, path));
     if (!['atomic', 'set', 'map'].includes(listType)) {
-      errors.push(notSupported(where, listType, ['atomic', 'map', 'set']));
+      errors.push(notSupported(where, listType, ['atomic', 'set', 'map']));
     }
   }
   if (keys.length > 0 && listType !== 'map') {

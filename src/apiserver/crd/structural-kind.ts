@@ -6,7 +6,7 @@ import type { JsonObject } from '../../api/objects.ts';
 import type { KubeObject } from '../../api/resource.ts';
 import type { CustomKind } from '../custom-kind.ts';
 import { mergeTypeOfSchema } from './crd-merge-type.ts';
-import { applyDefaults, hasDefaults, pruneNonNullableNulls } from './defaults.ts';
+import { applyDefaults, hasDefaults, pruneNulls } from './defaults.ts';
 import { coerceMeta } from './embedded-meta.ts';
 import { prune } from './prune.ts';
 import type { SchemaNode } from './schema-node.ts';
@@ -39,25 +39,28 @@ export class StructuralKind implements CustomKind {
     if (!isObject(value)) throw new JsonError('the object provided is no JSON object');
     const strictErrors: string[] = [];
     const object = plain(value) as JsonObject;
-    coerceMeta(object, this.schema, strictErrors);
+    const inMeta: string[] = [];
+    coerceMeta(object, this.schema, inMeta);
     for (const path of prune(object, this.schema)) strictErrors.push(`unknown field ${JSON.stringify(path)}`);
+    strictErrors.push(...inMeta.sort());
+    pruneNulls(object, this.schema);
     if (this.#defaults) applyDefaults(object, this.schema);
     return { object, strictErrors };
   }
 
-  /** A stored object, perhaps written under an older schema, as this one serves it; the argument is changed. */
-  fromStored(object: KubeObject): KubeObject {
-    if (!this.schema) return object;
-    prune(object, this.schema);
-    if (this.#defaults) {
-      pruneNonNullableNulls(object, this.schema);
-      applyDefaults(object, this.schema);
-    }
-    return object;
+  /** Fills defaults into a stored object of this version, in place. */
+  defaultStored(object: KubeObject): void {
+    pruneNulls(object, this.schema);
+    if (this.#defaults) applyDefaults(object, this.schema);
+  }
+
+  /** Takes out of an object, in place, what this version does not declare. */
+  prune(object: KubeObject): void {
+    if (this.schema) prune(object, this.schema);
   }
 }
 
 /** 'com.example.stable.v1.CronTab' of stable.example.com/v1 CronTab: its name in OpenAPI documents. */
 export function modelName(group: string, version: string, kind: string): string {
-  return [...group.split('.').reverse(), version, kind].join('.');
+  return [...group.split('.').toReversed(), version, kind].join('.');
 }

@@ -3,7 +3,14 @@ import type { FieldError } from '../field-error.ts';
 import { sameValue } from '../../api/apply/typed-value.ts';
 import { messageOf } from '../../base/errors.ts';
 import { compilePattern } from './pattern.ts';
-import { additionalOf, isEmbedded, isIntOrString, itemsOf, preservesUnknown } from './schema-node.ts';
+import {
+  additionalOf,
+  isEmbedded,
+  isIntOrString,
+  itemsOf,
+  preservesUnknown,
+  walkSchema,
+} from './schema-node.ts';
 import type { SchemaNode } from './schema-node.ts';
 
 type Level = 'root' | 'item' | 'field';
@@ -15,11 +22,36 @@ const WHERE: Readonly<Record<Level, string>> = {
 };
 const INT_OR_STRING = [{ type: 'integer' }, { type: 'string' }];
 
+const NOT_STRUCTURAL: ReadonlyArray<keyof SchemaNode> = [
+  'id',
+  '$ref',
+  '$schema',
+  'additionalItems',
+  'definitions',
+  'dependencies',
+  'patternProperties',
+];
+
+function isSaid(value: unknown): boolean {
+  return value !== undefined && value !== '';
+}
+
+/** Whether a schema can be read as structural at all, whether it is one or not. */
+function canBeStructural(schema: SchemaNode): boolean {
+  for (const [node] of walkSchema(schema, '')) {
+    if (NOT_STRUCTURAL.some((word) => isSaid(node[word])) || Array.isArray(node.items)) return false;
+    if (node['x-kubernetes-preserve-unknown-fields'] === false) return false;
+  }
+  return true;
+}
+
 /**
  * Whether a schema is structural: says of every field what it is, apart from what values it may have. Mirrors
  * apiextensions-apiserver pkg/apiserver/schema/{validation,complete}.go.
  */
 export function validateStructural(schema: SchemaNode, path: string): FieldError[] {
+  // Of words that no structural schema has the other checks complain.
+  if (!canBeStructural(schema)) return [];
   return [...validateNode(schema, 'root', path), ...validateCompleteness(schema, path)];
 }
 
@@ -178,7 +210,7 @@ function validateNested(node: SchemaNode, skipAnyOf: boolean, level: Level, path
   return errors;
 }
 
-/** What is said under allOf and the like of a field must be of one that is declared. */
+/** What is said under allOf and the like of a field must be of one that is declared; upstream asks it of the root alone. */
 function validateCompleteness(node: SchemaNode, path: string): FieldError[] {
   const errors: FieldError[] = [];
   const nested: Array<[SchemaNode, string]> = [];
@@ -188,13 +220,6 @@ function validateCompleteness(node: SchemaNode, path: string): FieldError[] {
   }
   if (node.not) nested.push([node.not, child(path, 'not')]);
   for (const [inner, where] of nested) errors.push(...compareNested(node, path, inner, where));
-  const items = itemsOf(node);
-  if (items) errors.push(...validateCompleteness(items, child(path, 'items')));
-  for (const [name, property] of Object.entries(node.properties ?? {})) {
-    errors.push(...validateCompleteness(property, key(child(path, 'properties'), name)));
-  }
-  const additional = additionalOf(node);
-  if (additional) errors.push(...validateCompleteness(additional, child(path, 'additionalProperties')));
   return errors;
 }
 

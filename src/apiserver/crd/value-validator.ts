@@ -72,7 +72,7 @@ function checkType(value: unknown, node: SchemaNode, path: string): FieldError[]
   if (types.length === 0 && format === '') return [];
   if (value === null) {
     if (types.length === 0 || node.nullable === true) return [];
-    return [typeInvalid(path, '', inBody(path, `must be of type ${types.join(',')}: "null"`))];
+    return [typeInvalid(path, 'null', inBody(path, `must be of type ${types.join(',')}: "null"`))];
   }
   const isText = actual === 'string' || actual === 'array';
   const isNumeric = types.includes('number') || types.includes('integer');
@@ -82,13 +82,14 @@ function checkType(value: unknown, node: SchemaNode, path: string): FieldError[]
     return [typeInvalid(path, value, inBody(path, `must be of type ${format}: ${JSON.stringify(value)}`))];
   }
   if (types.includes(actual) || (actual === 'integer' && types.includes('number'))) return [];
-  return [typeInvalid(path, value, inBody(path, `must be of type ${types.join(',')}: "${actual}"`))];
+  return [typeInvalid(path, actual, inBody(path, `must be of type ${types.join(',')}: "${actual}"`))];
 }
 
 function checkString(value: unknown, node: SchemaNode, path: string): FieldError[] {
   if (typeof value !== 'string') return [];
   if (node.maxLength !== undefined || node.minLength !== undefined) {
-    const length = [...value].length;
+    // Go counts code points.
+    const length = Array.from(value).length;
     if (node.maxLength !== undefined && length > node.maxLength) return [tooLong(path, node.maxLength)];
     if (node.minLength !== undefined && length < node.minLength) {
       return [invalid(path, value, inBody(path, `should be at least ${node.minLength} chars long`))];
@@ -109,9 +110,13 @@ function checkNumber(value: unknown, node: SchemaNode, path: string): FieldError
   if (typeof value !== 'number' && typeof value !== 'bigint') return [];
   const errors: FieldError[] = [];
   const number = Number(value);
-  if (node.type === 'integer' && node.format === 'int32' && (number < INT32.low || number > INT32.high)) {
-    const why = `Checked value must be of type integer with format int32 in ${path}`;
-    errors.push(invalid('', '', why));
+  if (node.type === 'integer') {
+    const isSmall = node.format !== 'int32' || (number >= INT32.low && number <= INT32.high);
+    const format = node.format === 'int32' || node.format === 'int64' ? node.format : '';
+    const named = format === '' ? '(default format)' : `with format ${format}`;
+    // Upstream knows no field here, and says so.
+    const why = `Checked value must be of type integer ${named} in ${path}`;
+    if (!isSmall || !Number.isInteger(number)) errors.push(invalid('<nil>', '', why));
   }
   const { multipleOf, maximum, minimum, exclusiveMaximum, exclusiveMinimum } = node;
   if (multipleOf !== undefined && multipleOf > 0 && !isMultiple(number, multipleOf)) {
@@ -229,7 +234,8 @@ function quoted(path: string): string {
 function validateJunctors(value: unknown, node: SchemaNode, path: string, old?: { value: unknown }): Result {
   const result: Result = { errors: [], passed: 0 };
   const run = (schema: SchemaNode) => validateNode(value, schema, path, old);
-  const fail = (text: string) => result.errors.push(invalid(path, '', text));
+  // These are errors without a field upstream.
+  const fail = (text: string) => result.errors.push(invalid('<nil>', '', text));
   if (node.anyOf && node.anyOf.length > 0) {
     const results = node.anyOf.map(run);
     const success = results.find(({ errors }) => errors.length === 0);

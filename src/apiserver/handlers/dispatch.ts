@@ -1,5 +1,5 @@
 import { isTrue } from '../http/request-info.ts';
-import { methodNotAllowed, methodNotSupported, pathNotFound } from '../status-errors.ts';
+import { methodNotAllowed, methodNotSupported, notFound, pathNotFound } from '../status-errors.ts';
 import { handleDelete, handleDeleteCollection } from './delete-handlers.ts';
 import { handleGet, handleList, handleWatch } from './read-handlers.ts';
 import type { ResourceCall } from './resource-call.ts';
@@ -21,6 +21,8 @@ export function isLongRunning(info: { verb: string; subresource: string }, query
 export async function dispatch(call: ResourceCall): Promise<void> {
   const { served, context } = call;
   const { info } = context;
+  const { deprecationWarning } = served.definition;
+  if (deprecationWarning !== undefined) context.warn(deprecationWarning);
   if (info.subresource !== '') return dispatchSubresource(call);
   if (!(served.verbs as readonly string[]).includes(info.verb)) {
     throw methodNotSupported(served.groupResource, info.verb);
@@ -56,6 +58,7 @@ async function dispatchSubresource(call: ResourceCall): Promise<void> {
   const { served, context } = call;
   const { info, http } = context;
   const sub = served.subresource(info.subresource);
+  if (!sub && served.definition.custom) throw notFound(served.groupResource, info.name);
   if (!sub || (info.parts.length > 3 && sub.type !== 'connect')) throw pathNotFound();
   if (sub.type === 'connect') return handleConnect(call, sub);
   if (sub.type === 'action') return handleAction(call, sub);

@@ -54,7 +54,8 @@ export async function handleScale(call: ResourceCall, scale: ScaleSubresource<Ku
       check(call, wanted, current);
       const copy = served.codec.clone(current);
       scale.write(copy, wanted.spec?.replicas ?? 0);
-      (copy.metadata ??= {}).resourceVersion = wanted.metadata?.resourceVersion ?? '';
+      const version = wanted.metadata?.resourceVersion || current.metadata?.resourceVersion;
+      (copy.metadata ??= {}).resourceVersion = version ?? '';
       managers.writeBack(copy, wanted);
       return copy;
     },
@@ -110,7 +111,8 @@ function check(call: ResourceCall, wanted: Scale, current: KubeObject): void {
     throw badRequest(`the name of the object (${name}) does not match the name on the URL (${info.name})`);
   }
   const replicas = wanted.spec?.replicas ?? 0;
-  if (replicas < 0) {
+  // A custom kind's own rules say it of the field that the number comes from.
+  if (replicas < 0 && !call.served.definition.custom) {
     throw invalidObject({ group: 'autoscaling', kind: 'Scale' }, info.name, [
       invalid('spec.replicas', replicas, 'must be greater than or equal to 0'),
     ]);

@@ -189,7 +189,8 @@ function checkVersion(served: ServedResource, object: KubeObject, old: KubeObjec
   if (asked === '' || asked === '0') {
     if (served.definition.strategy?.allowUnconditionalUpdate === false) {
       const error = invalid('metadata.resourceVersion', 0, 'must be specified for an update');
-      throw invalidObject({ ...served.info }, name, [error]);
+      // Upstream names the resource where others have the kind.
+      throw invalidObject({ group: served.info.group, kind: served.info.resource }, name, [error]);
     }
   } else if (asked !== old.metadata?.resourceVersion) {
     throw conflict(served.groupResource, name);
