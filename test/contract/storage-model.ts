@@ -38,13 +38,18 @@ const step: Arbitrary<Step> = oneof(
 const KEYS = ['/a', '/a/', '/a/1', '/b', '/b\u{1f600}', '/b\uffee'];
 const PREFIXES = ['', '/a', '/a/', '/b', '/c'];
 
-export function storageModelContract(test: TestFn, engine: string, withStorage: WithStorage): void {
+export function storageModelContract(
+  test: TestFn,
+  engine: string,
+  withStorage: WithStorage,
+  numRuns: number,
+): void {
   test(`${engine}: behaves as the plain model for any sequence of operations`, async (t) => {
     await assert(
       asyncProperty(array(step, { maxLength: 40 }), (steps) =>
         withStorage((storage) => compareWithModel(storage, steps)),
       ),
-      { seed: 20_260_701, numRuns: 40 },
+      { seed: 20_260_701, numRuns },
     );
     t.pass();
   });

@@ -75,12 +75,19 @@ export function storageRangeContract(test: TestFn, engine: string, withStorage: 
       const reading = storage.range({ prefix: '/p/' });
       const writing = keys.map((key, i) => (i % 2 ? storage.put(key, bytes('new')) : storage.delete(key)));
       const { kvs, count, revision } = await reading;
-      await Promise.all(writing);
-      t.is(count, 3000);
-      t.is(revision, 3001);
-      t.true(kvs.every((kv) => kv.value.toString() === 'old' && kv.modRevision <= revision));
+      const results = await Promise.all(writing);
+      // An engine across a network may have carried out some of the writes before; then they show whole.
+      t.true(revision >= 3001);
+      const done = results.map((result) => result.revision <= revision);
+      const expected = keys.flatMap((_, i) => (done[i] ? (i % 2 ? ['new'] : []) : ['old']));
+      t.is(count, expected.length);
+      t.deepEqual(
+        kvs.map((kv) => kv.value.toString()),
+        expected,
+      );
+      t.true(kvs.every((kv) => kv.modRevision <= revision));
       t.is((await storage.range({ prefix: '/p/', limit: 5 })).count, 1500);
-      t.is((await storage.range({ prefix: '/p/', limit: 5, revision })).count, 3000);
+      t.is((await storage.range({ prefix: '/p/', limit: 5, revision })).count, count);
     });
   });
 }

@@ -9,8 +9,18 @@ import { storageWatchContract } from './storage-watch.ts';
 /** Opens an empty store; the suite closes it. */
 export type OpenStorage = () => Promise<Storage>;
 
+export interface StorageContractOptions {
+  /** Sequences of operations that are compared with the model, each on a store of its own. Default 40. */
+  modelRuns?: number;
+}
+
 /** What every engine does, declared as tests under `engine`'s name: the contract of src/storage/storage.ts. */
-export function storageContract(test: TestFn, engine: string, open: OpenStorage): void {
+export function storageContract(
+  test: TestFn,
+  engine: string,
+  open: OpenStorage,
+  { modelRuns = 40 }: StorageContractOptions = {},
+): void {
   const withStorage: WithStorage = async (body) => {
     const storage = await open();
     try {
@@ -24,7 +34,7 @@ export function storageContract(test: TestFn, engine: string, open: OpenStorage)
   storageHistoryContract(test, engine, withStorage);
   closing(test, engine, open);
   storageWatchContract(test, engine, withStorage);
-  storageModelContract(test, engine, withStorage);
+  storageModelContract(test, engine, withStorage, modelRuns);
 }
 
 function readsAndWrites(test: TestFn, engine: string, withStorage: WithStorage): void {

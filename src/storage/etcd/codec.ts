@@ -200,7 +200,7 @@ function readField(reader: Reader, field: Field, wireType: number): unknown {
       return reader.varint() !== 0;
     case 'bytes':
       return reader.bytes();
-    case 'string':
+    default:
       return reader.bytes().toString();
   }
 }

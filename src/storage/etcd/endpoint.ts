@@ -118,7 +118,7 @@ export class Endpoint {
     this.#tls = tls;
     const client = this.#client;
     this.#client = undefined;
-    for (const call of [...this.#underWay]) call.cancel();
+    for (const call of this.#underWay) call.cancel();
     this.#underWay.clear();
     client?.close();
   }

@@ -34,8 +34,9 @@ export interface MemberPoolOptions {
 }
 
 /** A member that has been silent for so long while it owes an answer or holds a watch is asked for a sign of life. */
-const SILENCE_MS = 400;
-const SIGN_OF_LIFE_MS = 500;
+const SILENCE_MS = 250;
+/** How long it may take. With twice the time above it is a member's longest silence: less than a second. */
+const SIGN_OF_LIFE_MS = 400;
 /** What one connection carries at once. More would only wait inside etcd, which refuses from 5,000 on. */
 const CONCURRENCY = 256;
 /** A key that nobody writes: reading it tells the revision and that the member lives. */
@@ -212,8 +213,6 @@ export class MemberPool {
 
   async #examine(endpoint: Endpoint, startedMs: number): Promise<void> {
     const { clock, log } = this.#options;
-    const others = this.#endpoints.filter((other) => other !== endpoint);
-    const elsewhere = Promise.any(others.map((other) => this.#signOfLife(other))).catch(() => undefined);
     try {
       await this.#signOfLife(endpoint);
     } catch (error) {
@@ -221,7 +220,8 @@ export class MemberPool {
       const tookMs = clock.monotonicMs() - startedMs;
       const stalled = tookMs > SIGN_OF_LIFE_MS * 1.5;
       if (this.#stop.signal.aborted || endpoint.heardMs > startedMs || stalled) return;
-      const next = await elsewhere;
+      const others = this.#endpoints.filter((other) => other !== endpoint);
+      const next = await Promise.any(others.map((other) => this.#signOfLife(other))).catch(() => undefined);
       if (!next || !isServiceError(error)) return;
       if (error.code === status.DEADLINE_EXCEEDED) endpoint.reset();
       if (this.#active !== endpoint) return;

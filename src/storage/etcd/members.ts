@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { messageOf, SlipwayError } from '../../base/errors.ts';
 import { silentLogger, type Logger } from '../../base/log.ts';
@@ -185,6 +186,7 @@ export class EtcdMembers {
     try {
       const info = await this.#download(member, part);
       await rename(part, path);
+      await syncDirectory(dirname(path));
       return info;
     } catch (error) {
       await rm(part, { force: true });
@@ -249,6 +251,15 @@ export class EtcdMembers {
     } finally {
       member.close();
     }
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
   }
 }
 

@@ -176,7 +176,7 @@ export class WatchMux {
   }
 
   #endAll(error: Error): void {
-    for (const watcher of [...this.#watchers]) this.#end(watcher, error);
+    for (const watcher of this.#watchers) this.#end(watcher, error);
   }
 
   #create(stream: WatchStream, watcher: Watcher): void {
