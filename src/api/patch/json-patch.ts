@@ -1,6 +1,6 @@
 import jsonPatch, { JsonPatchError, type Operation } from 'fast-json-patch';
 import { messageOf } from '../../base/errors.ts';
-import { isObject } from '../objects.ts';
+import { deepClone, isObject } from '../objects.ts';
 import { PatchError } from './errors.ts';
 
 /** Upstream's limit (apiserver's endpoints/handlers/patch.go). */
@@ -24,7 +24,8 @@ export function applyJsonPatch(original: object, patch: unknown): unknown {
   }
   for (const operation of patch) checkOperation(operation);
   try {
-    return jsonPatch.applyPatch<unknown>(original, patch as Operation[], true, false).newDocument;
+    // Our own copy: the library's goes through JSON, which knows no bigint.
+    return jsonPatch.applyPatch<unknown>(deepClone(original), patch as Operation[], true, true).newDocument;
   } catch (error) {
     throw new PatchError(422, describe(error), error);
   }
