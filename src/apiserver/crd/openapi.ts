@@ -29,7 +29,47 @@ export function customComponents(resources: readonly ServedResource[]): Record<s
   const scale = schemaForMessage('autoscaling-v1', 'Scale');
   const hasScale = resources.some((served) => served.subresource('scale') !== undefined);
   const roots = [...meta, ...(hasScale ? [scale] : [])].filter((schema) => schema !== undefined);
-  return { ...schemasOf(group, version, roots), ...ownSchemas(resources, 'v3') };
+  const schemas = schemasOf(group, version, roots);
+  schemas[OBJECT_META] = described(schemas[OBJECT_META] ?? {});
+  return { ...schemas, ...ownSchemas(resources, 'v3') };
+}
+
+/** What the fields of metadata are, for those who ask for an explanation of a custom kind. */
+const META_DESCRIPTIONS: Readonly<Record<string, string>> = {
+  annotations: 'Annotations hold whatever tools want to keep with the object; they cannot be selected by.',
+  creationTimestamp: 'CreationTimestamp is a timestamp in UTC: when the server created this object.',
+  deletionGracePeriodSeconds: 'DeletionGracePeriodSeconds is how long the object may take to end.',
+  deletionTimestamp: 'DeletionTimestamp is when the object goes, or went to wait for its finalizers.',
+  finalizers: 'Finalizers name those who must act before the object may go.',
+  generateName: 'GenerateName is a prefix from which the server makes a name that nobody has.',
+  generation: 'Generation counts the changes of what is wanted of the object.',
+  labels: 'Labels are keys and values by which objects are organised and selected.',
+  managedFields: 'ManagedFields notes who set which fields.',
+  name: 'Name is unique within a namespace and cannot be changed.',
+  namespace: 'Namespace is the space within which the name is unique.',
+  ownerReferences: 'OwnerReferences name the objects that this one depends on: it goes with them.',
+  resourceVersion:
+    'ResourceVersion is the version of the object, for watches and for updates that must not collide.',
+  selfLink: 'SelfLink is no longer set.',
+  uid: 'UID tells this object apart from all others, past and future.',
+};
+
+function described(schema: OpenApiSchema): OpenApiSchema {
+  const properties = Object.entries((schema.properties ?? {}) as Record<string, OpenApiSchema>);
+  return {
+    ...schema,
+    description: METADATA_DESCRIPTION,
+    properties: Object.fromEntries(
+      properties.map(([name, inner]) => [name, withDescription(inner, META_DESCRIPTIONS[name])]),
+    ),
+  };
+}
+
+/** A reference takes no siblings, so that it is wrapped. */
+function withDescription(schema: OpenApiSchema, description: string | undefined): OpenApiSchema {
+  if (description === undefined) return schema;
+  const { $ref, ...rest } = schema;
+  return $ref === undefined ? { ...schema, description } : { ...rest, allOf: [{ $ref }], description };
 }
 
 /** The definitions of custom kinds for the OpenAPI v2 document. */
