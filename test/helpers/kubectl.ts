@@ -24,14 +24,17 @@ export function kubectlSkipReason(): string | undefined {
   if (process.getuid?.() !== 0) return 'kubectl is not installed: apt-get install kubernetes-client';
   spawnSync('apt-get', ['update']);
   const install = spawnSync('apt-get', ['install', '-y', '--no-install-recommends', 'kubernetes-client']);
-  return install.status === 0 ? undefined : `kubectl cannot be installed: ${install.stderr.toString().trim()}`;
+  return install.status === 0
+    ? undefined
+    : `kubectl cannot be installed: ${install.stderr.toString().trim()}`;
 }
 
-export function kubectlWith(kubeconfig: string): Kubectl {
+/** `program`: the one in the PATH unless told. */
+export function kubectlWith(kubeconfig: string, program = 'kubectl'): Kubectl {
   const environment = { ...process.env, KUBECONFIG: kubeconfig };
 
   function run(args: readonly string[], input?: string): Promise<KubectlResult> {
-    const child = spawn('kubectl', [...args], { env: environment, stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(program, [...args], { env: environment, stdio: ['pipe', 'pipe', 'pipe'] });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
@@ -55,6 +58,6 @@ export function kubectlWith(kubeconfig: string): Kubectl {
     withInput: (input: string, ...args: string[]) => must(args, input),
     json: async <T>(...args: string[]) => JSON.parse(await must([...args, '-o', 'json'])) as T,
     spawn: (...args: string[]) =>
-      spawn('kubectl', args, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] }),
+      spawn(program, args, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] }),
   });
 }

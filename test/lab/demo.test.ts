@@ -6,6 +6,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { clientManifest, podsOf, readyPods, webManifest } from '../e2e/workload.ts';
+import { debianKubectl } from '../helpers/debian-kubectl.ts';
 import { kubectlSkipReason, kubectlWith, type Kubectl } from '../helpers/kubectl.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import { Lab } from './lab.ts';
@@ -18,7 +19,10 @@ const DEMO = fileURLToPath(new URL('../../scripts/demo.ts', import.meta.url));
 const LAB_ID = `demo-${process.pid}`;
 const IMAGE = 'slipway.local/busybox:1';
 
+const debian = skip === undefined ? debianKubectl() : { reason: skip };
+
 let kubectl: Kubectl;
+let kubeconfig = '';
 
 async function demo(...args: string[]): Promise<{ code: number; text: string }> {
   const child = spawn(process.execPath, [DEMO, ...args], {
@@ -61,6 +65,7 @@ labTest(
     for (const name of ['cp1', 'w1', 'w2']) t.regex(text, new RegExp(`^${name} +Ready `, 'm'));
     const path = /export KUBECONFIG=(\S+)/.exec(text)?.[1] ?? '';
     t.true(existsSync(path), text);
+    kubeconfig = path;
     kubectl = kubectlWith(path);
     t.is((await kubectl('get', 'nodes', '-o', 'name')).trim(), 'node/cp1\nnode/w1\nnode/w2');
     t.true(text.includes(`--image=${IMAGE}`), 'it says which image is there');
@@ -149,6 +154,23 @@ labTest('kubectl logs, exec, scale, rollout, delete and get -w do what they shou
   await kubectl('delete', 'pod', after[0]?.metadata.name ?? '');
   const replaced = await readyPods(kubectl, 'app=web', 3);
   t.false(replaced.some(({ metadata }) => metadata.uid === after[0]?.metadata.uid));
+});
+
+const debianTest = debian.reason === undefined ? test.serial : test.serial.skip;
+debianTest('Debian’s old kubectl lists, streams logs, and runs commands over SPDY', async (t) => {
+  const old = kubectlWith(kubeconfig, debian.reason === undefined ? debian.program : '');
+  t.regex(await old('version', '--client'), /v1\.20\./);
+  const [pod] = await readyPods(old, 'app=web', 3);
+  const name = pod?.metadata.name ?? '';
+  t.regex(await old('get', 'pods'), new RegExp(`^${name} +1/1 +Running`, 'm'));
+  t.is((await old('logs', name)).split('\n')[0], 'serving');
+  t.is(await old.withInput('to and fro', 'exec', '-i', name, '--', 'cat'), 'to and fro');
+  t.is((await old.try(['exec', name, '--', 'sh', '-c', 'exit 3'])).code, 3);
+  await old.withInput(webManifest(IMAGE).replace('replicas: 3', 'replicas: 4'), 'apply', '-f', '-');
+  await old('rollout', 'status', 'deployment/web', '--timeout=90s');
+  await readyPods(old, 'app=web', 4);
+  await old('scale', 'deployment/web', '--replicas=3');
+  await readyPods(old, 'app=web', 3);
 });
 
 labTest('the demo run again changes nothing', async (t) => {
