@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { ApiServerOptions } from '../apiserver/api-server-options.ts';
+import { openStore, type StoreFlags } from './open-store.ts';
 import {
   addComponentFlags,
   port,
@@ -11,12 +12,11 @@ import {
   type ComponentFlags,
 } from './component.ts';
 
-interface ApiServerFlags extends Omit<ComponentFlags, 'metricsBindAddress'> {
+interface ApiServerFlags extends Omit<ComponentFlags, 'metricsBindAddress'>, StoreFlags {
   metricsBindAddress?: BindAddress;
   bindAddress: string;
   securePort: number;
   advertiseAddress?: string;
-  dataDir: string;
   clientCaFile: string;
   tlsCertFile: string;
   tlsPrivateKeyFile: string;
@@ -30,7 +30,6 @@ interface ApiServerFlags extends Omit<ComponentFlags, 'metricsBindAddress'> {
   kubeletCertificateAuthority?: string;
   requestheaderClientCaFile?: string;
   requestheaderAllowedNames: string;
-  storeQuotaBytes?: number;
 }
 
 const EXAMPLES = `
@@ -39,12 +38,19 @@ Examples:
     --tls-cert-file=/etc/kubernetes/pki/apiserver.crt --tls-private-key-file=/etc/kubernetes/pki/apiserver.key \\
     --service-account-key-file=/etc/kubernetes/pki/sa.pub \\
     --service-account-signing-key-file=/etc/kubernetes/pki/sa.key
+  slipway-apiserver --etcd-servers=https://10.0.0.1:2379,https://10.0.0.2:2379,https://10.0.0.3:2379 \\
+    --etcd-cafile=/etc/kubernetes/pki/etcd/ca.crt --etcd-certfile=/etc/kubernetes/pki/apiserver-etcd-client.crt \\
+    --etcd-keyfile=/etc/kubernetes/pki/apiserver-etcd-client.key …
   slipway server --data-dir ./cluster       a whole control plane without any of these`;
 
 export function apiServerCommand(): Command {
   const command = new Command('apiserver')
-    .description('serve the Kubernetes API from an embedded store')
-    .requiredOption('--data-dir <dir>', 'directory of the store; one process at a time')
+    .description('serve the Kubernetes API from an embedded store or etcd')
+    .option('--data-dir <dir>', 'directory of the embedded store; one process at a time')
+    .option('--etcd-servers <urls>', 'client URLs of etcd, with commas between, instead of --data-dir')
+    .option('--etcd-cafile <file>', 'authority of etcd’s certificates')
+    .option('--etcd-certfile <file>', 'what this server shows to etcd')
+    .option('--etcd-keyfile <file>', 'its key')
     .requiredOption('--client-ca-file <file>', 'authorities whose client certificates name users')
     .requiredOption('--tls-cert-file <file>', 'certificate of this server')
     .requiredOption('--tls-private-key-file <file>', 'its key')
@@ -70,7 +76,7 @@ export function apiServerCommand(): Command {
     .option('--requestheader-allowed-names <names>', 'names the front proxy may have', 'front-proxy-client')
     .option('--proxy-client-cert-file <file>', 'what this server shows to aggregated API servers')
     .option('--proxy-client-key-file <file>', 'its key')
-    .option('--store-quota-bytes <bytes>', 'refuse writes once the store is so large', wholeNumber)
+    .option('--store-quota-bytes <bytes>', 'refuse writes once the embedded store is so large', wholeNumber)
     .addHelpText('after', EXAMPLES);
   return addComponentFlags(command).action((flags: ApiServerFlags) =>
     runAsComponent('slipway-apiserver', flags, (context) => runWithStore(flags, context)),
@@ -78,17 +84,10 @@ export function apiServerCommand(): Command {
 }
 
 async function runWithStore(flags: ApiServerFlags, context: ComponentContext): Promise<void> {
-  const [{ EmbeddedStorage }, { runApiServer }] = await Promise.all([
-    import('../storage/embedded/embedded-storage.ts'),
-    import('../apiserver/server.ts'),
-  ]);
+  const { runApiServer } = await import('../apiserver/server.ts');
   const { clock, log, signal } = context;
   const options = await serverOptions(flags);
-  const storage = await EmbeddedStorage.open(flags.dataDir, {
-    clock,
-    log,
-    ...(flags.storeQuotaBytes ? { quotaBytes: flags.storeQuotaBytes } : {}),
-  });
+  const storage = await openStore(flags, context);
   const metrics = flags.metricsBindAddress && (await serveProcessMetrics(flags.metricsBindAddress));
   try {
     await runApiServer({ ...options, storage, clock, log }, signal);

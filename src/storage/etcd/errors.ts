@@ -12,7 +12,9 @@ export type Failure = 'final' | 'undone' | 'unknown';
 export class StorageUnavailableError extends SlipwayError {
   constructor(endpoints: readonly string[], cause?: unknown) {
     super('E_STORAGE_UNAVAILABLE', `etcd does not answer at ${endpoints.join(', ')}: ${detailsOf(cause)}`, {
-      hint: 'More than half of its members must run and reach each other: systemctl status etcd on each.',
+      hint: /certificate|alert|altnames/i.test(detailsOf(cause))
+        ? 'Check --etcd-cafile, --etcd-certfile and --etcd-keyfile, and the certificates that the members show.'
+        : 'More than half of its members must run and reach each other: systemctl status etcd on each.',
       cause,
     });
   }
@@ -91,7 +93,7 @@ export function toStorageError(error: unknown, endpoint: string): unknown {
       cause: error,
     });
   }
-  if (details.includes('request is too large')) {
+  if (details.includes('request is too large') || details.includes('received message larger than max')) {
     return new SlipwayError('E_STORAGE_TOO_LARGE', 'the object is too large for etcd: it was not written', {
       hint: 'Make the object smaller, or raise --max-request-bytes on every member.',
       cause: error,

@@ -1,7 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import { Backoff } from '../../base/backoff.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
-import { messageOf } from '../../base/errors.ts';
+import { messageOf, SlipwayError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { StorageClosedError } from '../errors.ts';
 import { Endpoint, type Method } from './endpoint.ts';
@@ -36,7 +36,7 @@ export interface MemberPoolOptions {
 /** A member that has been silent for so long while it owes an answer or holds a watch is asked for a sign of life. */
 const SILENCE_MS = 250;
 /** How long it may take. With twice the time above it is a member's longest silence: less than a second. */
-const SIGN_OF_LIFE_MS = 400;
+const SIGN_OF_LIFE_MS = 350;
 /** What one connection carries at once. More would only wait inside etcd, which refuses from 5,000 on. */
 const CONCURRENCY = 256;
 /** A key that nobody writes: reading it tells the revision and that the member lives. */
@@ -73,6 +73,11 @@ export class MemberPool {
 
   /** Resolves when a member answers and knows a leader. Throws StorageUnavailableError, E_STORAGE_TLS, E_STORAGE_ENDPOINT. */
   static async open(options: MemberPoolOptions): Promise<MemberPool> {
+    if (options.endpoints.length === 0) {
+      throw new SlipwayError('E_STORAGE_ENDPOINT', 'no endpoint of etcd is named', {
+        hint: 'Name the client URLs of its members in --etcd-servers, with commas between.',
+      });
+    }
     const pem = options.tls && (await loadTls(options.tls));
     const pool = new MemberPool(options, pem);
     try {

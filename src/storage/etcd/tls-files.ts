@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { checkServerIdentity, createSecureContext } from 'node:tls';
@@ -24,6 +25,8 @@ export type EtcdTls = EtcdTlsPem | EtcdTlsFiles;
 export async function loadTls(tls: EtcdTls): Promise<EtcdTlsPem> {
   try {
     const pem = 'caFile' in tls ? await readFiles(tls) : tls;
+    // The context takes any text for an authority, and fails with the first connection.
+    void new X509Certificate(pem.ca);
     createSecureContext({ ca: pem.ca, cert: pem.cert, key: pem.key });
     return pem;
   } catch (error) {
