@@ -113,9 +113,9 @@ function sortManagers(object: unknown): void {
 
 /** Of several causes the message names all, in any order. */
 function withoutOrder(body: unknown): unknown {
-  const status = body as { details?: { causes?: unknown[] } };
-  const count = status?.details?.causes?.length ?? 0;
-  return count > 1 ? { ...status, message: `${count} causes` } : body;
+  const status = body as { details?: { causes?: unknown[] }; reason?: string; message?: string };
+  const isSeveral = status?.reason === 'Invalid' && /: \[|causes$/.test(status.message ?? '');
+  return isSeveral ? { ...status, message: 'several causes' } : body;
 }
 
 /** Causes of a Status, which upstream gives in the order of a Go map: in any. */

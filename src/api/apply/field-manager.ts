@@ -169,7 +169,7 @@ export class FieldManager {
       const identifier = this.#identifier(manager, 'Update');
       const before = managers.get(identifier);
       const set = before ? union(own.set, before.set) : own.set;
-      managers.set(identifier, { set, apiVersion, applied: false, time: now });
+      managers.set(identifier, { set, apiVersion, applied: false, time: now, sorted: false });
     }
     return capUpdateManagers(managers);
   }
@@ -276,7 +276,13 @@ function capUpdateManagers(managers: Managers): Managers {
     }
     const known = managers.get(bucket)!;
     managers.delete(identifier);
-    managers.set(bucket, { set: union(set, known.set), apiVersion, applied: false, time });
+    managers.set(bucket, {
+      set: union(set, known.set),
+      apiVersion,
+      applied: false,
+      time,
+      sorted: false,
+    });
     count -= 1;
   }
   return managers;

@@ -53,11 +53,6 @@ export function hasPath(set: FieldSet, path: readonly PathElement[]): boolean {
   return path.length > 0 && isMember(node);
 }
 
-/** Calls back for each part with its node, '.' left out. */
-export function* elementsOf(set: FieldSet): Generator<[PathElement, FieldSet]> {
-  for (const key in set) if (key !== SELF) yield [key, set[key]!];
-}
-
 type Combine = (a: FieldSet | undefined, b: FieldSet | undefined) => FieldSet | undefined;
 
 function combine(a: FieldSet, b: FieldSet, keys: 'left' | 'both', each: Combine): FieldSet {

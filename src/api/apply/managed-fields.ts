@@ -21,6 +21,8 @@ export interface ManagedSet {
   readonly apiVersion: string;
   readonly applied: boolean;
   readonly time: string | undefined;
+  /** Whether the set has the order in which it is written: what was read has. */
+  readonly sorted: boolean;
 }
 
 /** All managers of an object by identifier. */
@@ -67,6 +69,7 @@ export function decodeManagers(entries: readonly unknown[]): Managers {
       apiVersion,
       applied: operation === 'Apply',
       time: entry.time,
+      sorted: true,
     });
   }
   return managers;
@@ -77,7 +80,7 @@ export function decodeForeignManagers(entries: readonly unknown[]): Managers {
   const managers = decodeManagers(entries);
   for (const [identifier, managed] of managers) {
     try {
-      managers.set(identifier, { ...managed, set: canonicalSet(managed.set) });
+      managers.set(identifier, { ...managed, set: canonicalSet(managed.set), sorted: false });
     } catch (error) {
       throw new ApplyError(400, 'error decoding set: parsing key as path element', error);
     }
@@ -102,7 +105,7 @@ function canonicalSet(set: unknown): FieldSet {
 /** metadata.managedFields of these managers, sorted as upstream; undefined where nobody owns anything. */
 export function encodeManagers(managers: Managers): ManagedFieldsEntry[] | undefined {
   const entries: ManagedFieldsEntry[] = [];
-  for (const [identifier, { set, apiVersion, applied, time }] of managers) {
+  for (const [identifier, { set, apiVersion, applied, time, sorted }] of managers) {
     const { manager, operation, subresource } = JSON.parse(identifier) as ManagedFieldsEntry;
     const entry: ManagedFieldsEntry = {};
     if (manager !== undefined) entry.manager = manager;
@@ -110,7 +113,7 @@ export function encodeManagers(managers: Managers): ManagedFieldsEntry[] | undef
     entry.apiVersion = apiVersion;
     if (time !== undefined) entry.time = time;
     entry.fieldsType = 'FieldsV1';
-    entry.fieldsV1 = sortedSet(set);
+    entry.fieldsV1 = sorted ? set : sortedSet(set);
     if (subresource !== undefined) entry.subresource = subresource;
     entries.push(entry);
   }

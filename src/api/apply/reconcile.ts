@@ -1,4 +1,4 @@
-import { EMPTY_SET, elementsOf, isEmptySet } from './field-set.ts';
+import { EMPTY_SET, isEmptySet } from './field-set.ts';
 import type { FieldSet } from './field-set.ts';
 import type { MergeMap, MergeType } from './merge-type.ts';
 import { memberType } from './merge-type.ts';
@@ -25,7 +25,9 @@ function reconcileNode(node: FieldSet, type: MergeType, isRoot: boolean): FieldS
 
 function reconcileParts(node: FieldSet, typeOf: (element: string) => MergeType | undefined): FieldSet {
   let changed: Record<string, FieldSet> | undefined;
-  for (const [element, part] of elementsOf(node)) {
+  for (const element in node) {
+    if (element === '.') continue;
+    const part = node[element]!;
     const type = typeOf(element);
     if (!type) continue;
     const fresh = reconcileNode(part, type, false);

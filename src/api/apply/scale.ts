@@ -60,6 +60,7 @@ export function managersOfScaled(
       set: only(path),
       apiVersion: version,
       applied: managed.applied,
+      sorted: true,
       time: parents.get(identifier)?.time,
     });
   }

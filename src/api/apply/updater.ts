@@ -22,6 +22,8 @@ import { fieldSetOf, removeItems, sameValue, withNamedFields } from './typed-val
 
 /** A kind as the updater must know it: its versions, and what changes of an object do not count. */
 export interface UpdaterKind {
+  /** Whether its schemas stay as they are while the server runs. */
+  readonly isFixed: boolean;
   /** How objects of a version are merged; undefined for a version that is not served (any more). */
   typeOf(apiVersion: string): MergeType | undefined;
   /** The object in another version; undefined as above. Must not change it. */
@@ -43,12 +45,16 @@ export class Updater {
 
   /** After a write of `fresh` over `live`, `self` owns what differs; others lose it. */
   update(live: JsonObject, fresh: JsonObject, version: string, given: Managers, self: string): Managers {
-    const managers = this.#reconciled(given);
+    // The schemas of built-in kinds change with the server alone; an apply looks all the same.
+    const managers = this.#kind.isFixed ? given : this.#reconciled(given);
     const own = this.#update(live, fresh, version, managers, self, true);
     const before = managers.get(self)?.set ?? EMPTY_SET;
     const set = this.#filter(union(union(difference(before, own.removed), own.modified), own.added), version);
     if (isEmptySet(set)) managers.delete(self);
-    else managers.set(self, { set, apiVersion: version, applied: false, time: managers.get(self)?.time });
+    else {
+      const { time } = managers.get(self) ?? {};
+      managers.set(self, { set, apiVersion: version, applied: false, time, sorted: false });
+    }
     return managers;
   }
 
@@ -68,7 +74,7 @@ export class Updater {
     const type = this.#typeOf(version);
     const last = managers.get(self);
     const set = this.#filter(fieldSetOf(config, type), version);
-    managers.set(self, { set, apiVersion: version, applied: true, time: last?.time });
+    managers.set(self, { set, apiVersion: version, applied: true, time: last?.time, sorted: false });
     let object = mergeTyped(live, config, type) as JsonObject;
     object = this.#prune(object, managers, self, last);
     this.#update(live, object, version, managers, self, force);
@@ -183,7 +189,7 @@ export class Updater {
       const type = this.#kind.typeOf(managed.apiVersion);
       if (!type) continue;
       const set = reconcileSet(managed.set, type);
-      result.set(identifier, set === managed.set ? managed : { ...managed, set });
+      result.set(identifier, set === managed.set ? managed : { ...managed, set, sorted: false });
     }
     return result;
   }

@@ -35,6 +35,7 @@ class ServedKind {
   readonly apiVersion: string;
   readonly kind: string;
   readonly subresource: string;
+  readonly isFixed: boolean;
   readonly #env: RegistryEnv;
   readonly #served: ServedResource;
   readonly #reset: FieldSet;
@@ -45,6 +46,7 @@ class ServedKind {
     this.apiVersion = served.apiVersion;
     this.kind = served.info.kind;
     this.subresource = subresource;
+    this.isFixed = served.definition.custom === undefined;
     this.#reset = resetFieldsOf({
       group: served.info.group,
       kind: served.info.kind,
@@ -134,9 +136,11 @@ export function keepTimesOfNoChange(object: KubeObject, old: KubeObject): void {
   const after = object.metadata?.managedFields;
   if (!before || !after || before === after || before.length !== after.length) return;
   const differs = after.some((entry, index) => (entry as Timed).time !== (before[index] as Timed).time);
-  if (!differs || !sameValue(after.map(timeless), before.map(timeless))) return;
+  if (!differs) return;
+  // What changed is usually the object, near its beginning.
   const metadata = { ...object.metadata, managedFields: before };
-  if (sameValue({ ...object, metadata }, old)) object.metadata = metadata;
+  if (!sameValue({ ...object, metadata }, old)) return;
+  if (sameValue(after.map(timeless), before.map(timeless))) object.metadata = metadata;
 }
 
 function timeless(entry: unknown): unknown {

@@ -19,6 +19,7 @@ const manager = new FieldManager({
   apiVersion: API_VERSION,
   kind: 'Scale',
   subresource: 'scale',
+  isFixed: true,
   typeOf: (apiVersion) => (apiVersion === API_VERSION ? mergeTypeOf(SCHEMA) : undefined),
   convert: (object, apiVersion) => (apiVersion === API_VERSION ? object : undefined),
   resetFields: () => EMPTY_SET,

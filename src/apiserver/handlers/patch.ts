@@ -44,6 +44,8 @@ export interface Patch {
   value: unknown;
   /** What strict decoding of the patch itself objects to. */
   strictErrors: string[];
+  /** Whether it may touch metadata.managedFields, which is large and else stays aside. */
+  touchesManagers: boolean;
 }
 
 /** Reads the body. Strategic merge is for kinds with a schema of ours; custom resources have none. */
@@ -70,7 +72,12 @@ export async function readPatch(context: RequestContext, strategic: boolean): Pr
     for (const names of duplicates.values()) {
       for (const name of names) strictErrors.push(`duplicate field ${JSON.stringify(name)}`);
     }
-    return { type: type as Patch['type'], value, strictErrors };
+    return {
+      type: type as Patch['type'],
+      value,
+      strictErrors,
+      touchesManagers: mayTouchManagers(value, text),
+    };
   } catch (error) {
     if (error instanceof SlipwayError && error.code === 'E_JSON') {
       throw badRequest(`error decoding patch: ${error.message}`);
@@ -79,16 +86,29 @@ export async function readPatch(context: RequestContext, strategic: boolean): Pr
   }
 }
 
-/** The patched object, decoded anew: a patch can break a type as a whole object can. `current` stays as it is. */
+function mayTouchManagers(patch: unknown, text: string): boolean {
+  if (text.includes('managedFields')) return true;
+  const isWhole = (path: unknown) => path === '' || path === '/metadata';
+  if (Array.isArray(patch)) {
+    return patch.some((operation: JsonObject | null) => isWhole(operation?.path) || isWhole(operation?.from));
+  }
+  // A directive or a null on the whole of it.
+  const { metadata } = patch as JsonObject;
+  return text.includes('$patch') || text.includes('$retainKeys') || metadata === null;
+}
+
+/** The patched object, decoded anew: a patch can break a type as a whole object can. `live` stays as it is. */
 export function applyPatch(
   patch: Patch,
-  current: KubeObject,
+  live: KubeObject,
   info: ResourceInfo,
   context: RequestContext,
   fieldValidation: 'Ignore' | 'Warn' | 'Strict',
   custom?: CustomKind,
 ): KubeObject {
   const schema = schemaForKind(info.group, info.version, info.kind);
+  const aside = patch.touchesManagers ? undefined : live.metadata?.managedFields;
+  const current = aside ? withoutManagers(live) : live;
   let patched: unknown;
   try {
     if (patch.type === JSON_PATCH) patched = applyJsonPatch(current, patch.value);
@@ -115,10 +135,16 @@ export function applyPatch(
   }
   object.kind ??= info.kind;
   object.apiVersion ??= apiVersionOf(info);
+  if (aside) (object.metadata ??= {}).managedFields = aside;
   if (strictErrors.length > 0 && fieldValidation === 'Strict')
     throw refuse(strictDecodingMessage(strictErrors));
   if (fieldValidation === 'Warn') for (const text of warningsOf(strictErrors)) context.warn(text);
   return object;
+}
+
+function withoutManagers(object: KubeObject): KubeObject {
+  const { managedFields: _managers, ...metadata } = object.metadata ?? {};
+  return { ...object, metadata };
 }
 
 function patchFailure(error: PatchError): Error {
