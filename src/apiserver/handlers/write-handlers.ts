@@ -87,6 +87,7 @@ export async function handlePatch(call: ResourceCall, part?: StatusSubresource<K
   const options = parseWriteOptions(context.http.query, 'PatchOptions');
   const params = updateParams(call, options, part);
   await fairTurns.next();
+  params.isPatch = true;
   const outcome = await updateObject(env, served, params, (current) =>
     applyPatch(patch, current, served.info, context, options.fieldValidation, served.definition.custom),
   );
@@ -102,6 +103,7 @@ async function handleApply(call: ResourceCall, part?: StatusSubresource<KubeObje
   const params = updateParams(call, options, part);
   // Its own field manager has noted the owners already.
   delete params.manager;
+  params.isPatch = true;
   const subresource = part?.name ?? '';
   if (!part) {
     params.createInstead = async () => {

@@ -29,6 +29,8 @@ export interface UpdateParams {
   options?: KubeObject;
   /** Who changes the fields, for metadata.managedFields; undefined leaves these as the transform gives them. */
   manager?: string;
+  /** A patch: it names no object of its own, whatever uid it sets. */
+  isPatch?: boolean;
   /** What a PUT to a missing name creates; undefined where that is not allowed. */
   createInstead?: () => KubeObject | Promise<KubeObject>;
   /** False for the server's own writes that may change what clients may not. */
@@ -91,7 +93,7 @@ async function updateOnce(
   let object = await transform(old, context);
   if (object === undefined) return { object: old, entry, created: false };
   checkIdentity(served, object, params);
-  checkVersion(served, object, old, params.name);
+  checkVersion(served, object, old, params);
   const strategy = served.definition.strategy;
   object.apiVersion = served.apiVersion;
   object.kind = served.info.kind;
@@ -178,10 +180,12 @@ function checkIdentity(served: ServedResource, object: KubeObject, params: Updat
   }
 }
 
-function checkVersion(served: ServedResource, object: KubeObject, old: KubeObject, name: string): void {
+function checkVersion(served: ServedResource, object: KubeObject, old: KubeObject, params: UpdateParams): void {
+  const { name } = params;
   const metadata = (object.metadata ??= {});
   const uid = metadata.uid ?? '';
-  if (uid !== '' && uid !== old.metadata?.uid) {
+  // In a patch the uid is an immutable field: validation says so.
+  if (!params.isPatch && uid !== '' && uid !== old.metadata?.uid) {
     const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata?.uid ?? ''}`;
     throw conflict(served.groupResource, name, why);
   }
