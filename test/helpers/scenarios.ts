@@ -132,9 +132,10 @@ function isCause(value: unknown): boolean {
 export function comparable(value: unknown): unknown {
   if (Array.isArray(value)) {
     const items = value.map(comparable);
-    return value.every(isCause)
-      ? items.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
-      : items;
+    if (!value.every(isCause)) return items;
+    // Upstream checks some metadata twice.
+    const distinct = new Map(items.map((item) => [JSON.stringify(item), item]));
+    return [...distinct].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, item]) => item);
   }
   if (typeof value !== 'object' || value === null) return value;
   const out: Record<string, unknown> = {};
