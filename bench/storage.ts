@@ -2,8 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '../src/base/clock.ts';
 import { EmbeddedStorage } from '../src/storage/embedded/embedded-storage.ts';
+import { EtcdStorage } from '../src/storage/etcd/etcd-storage.ts';
 import { EtcdClient } from './etcd-client.ts';
-import { startEtcd } from './etcd-server.ts';
+import { startEtcd, type EtcdServer } from './etcd-server.ts';
 import { closedLoop, cpuSeconds, type Latencies } from './measure.ts';
 import { micros, ms, rate, type Section } from './table.ts';
 
@@ -36,6 +37,7 @@ export async function benchStorage(root: string): Promise<Section> {
             : {}),
         },
         ...(etcd ? [{ what: `etcd ${theirs!.version}, ${hands}`, value: describe(etcd) }] : []),
+        ...(theirs ? [{ what: `etcd engine, ${hands}`, value: describeEngine(theirs.engine[i]!) }] : []),
       ];
     });
     return { title: 'Durable writes of 1.5 KB, fsync on, same disk', rows };
@@ -48,6 +50,11 @@ function describe({ perSecond, p50Ms, p99Ms, cpuMicros }: Measured): string {
   return `${rate(perSecond)}, p50 ${ms(p50Ms)}, p99 ${ms(p99Ms)}, CPU ${micros(cpuMicros)}`;
 }
 
+/** The CPU of the engine, which is this process with the loop that drives it, and of etcd behind it. */
+function describeEngine({ own, etcdMicros }: EngineMeasured): string {
+  return `${describe(own)} + etcd ${micros(etcdMicros)}`;
+}
+
 async function measureEmbedded(dir: string): Promise<Measured[]> {
   const storage = await EmbeddedStorage.open(dir, { clock: systemClock });
   const results = await measure(process.pid, (key) => storage.put(key, VALUE));
@@ -55,20 +62,50 @@ async function measureEmbedded(dir: string): Promise<Measured[]> {
   return results;
 }
 
-async function measureEtcd(dir: string): Promise<{ version: string; results: Measured[] } | undefined> {
+interface EngineMeasured {
+  own: Measured;
+  etcdMicros: number;
+}
+
+interface EtcdMeasured {
+  version: string;
+  results: Measured[];
+  engine: EngineMeasured[];
+}
+
+async function measureEtcd(dir: string): Promise<EtcdMeasured | undefined> {
   const server = await startEtcd(dir);
   if (!server) return undefined;
   const client = new EtcdClient(server.url, 8);
   const results = await measure(server.pid, (key) => client.put(key, VALUE));
   client.close();
+  const engine = await measureEngine(server);
   await server.stop();
-  return { version: server.version, results };
+  return { version: server.version, results, engine };
+}
+
+/** Our engine over the same etcd: each write returns the pair before it and waits for nobody's watch. */
+async function measureEngine(server: EtcdServer): Promise<EngineMeasured[]> {
+  const storage = await EtcdStorage.open({ endpoints: [server.url], clock: systemClock });
+  const measured: EngineMeasured[] = [];
+  for (const setting of SETTINGS) {
+    const before = await cpuSeconds(server.pid);
+    const [own] = await measure(process.pid, (key) => storage.put(key, VALUE), [setting]);
+    const used = (await cpuSeconds(server.pid)) - before;
+    measured.push({ own: own!, etcdMicros: (used / (setting.count * 1.1)) * 1e6 });
+  }
+  await storage.close();
+  return measured;
 }
 
 /** CPU is that of the process `pid`: of etcd without its client, of ours with the loop that drives it. */
-async function measure(pid: number, put: (key: string) => Promise<unknown>): Promise<Measured[]> {
+async function measure(
+  pid: number,
+  put: (key: string) => Promise<unknown>,
+  settings = SETTINGS,
+): Promise<Measured[]> {
   const results: Measured[] = [];
-  for (const { clients, count } of SETTINGS) {
+  for (const { clients, count } of settings) {
     const before = await cpuSeconds(pid);
     const latencies = await closedLoop({ clients, count }, (i) => put(`/registry/pods/default/p${i % KEYS}`));
     const used = (await cpuSeconds(pid)) - before;

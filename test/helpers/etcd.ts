@@ -47,9 +47,10 @@ export function etcdBinary(): string | undefined {
   return process.env.SLIPWAY_TEST_ETCD ?? debianBinary('etcd', 'etcd-server');
 }
 
-/** Path of an etcdctl, found in the same way. */
+/** Path of an etcdctl of the same release, found in the same way (SLIPWAY_TEST_ETCDCTL names one). */
 export function etcdctlBinary(): string | undefined {
-  return process.env.SLIPWAY_TEST_ETCDCTL ?? debianBinary('etcdctl', 'etcd-client');
+  const { SLIPWAY_TEST_ETCD: etcd, SLIPWAY_TEST_ETCDCTL: named } = process.env;
+  return named ?? (etcd ? undefined : debianBinary('etcdctl', 'etcd-client'));
 }
 
 function debianBinary(name: string, debianPackage: string): string | undefined {
