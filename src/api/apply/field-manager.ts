@@ -1,5 +1,4 @@
 import { parseExact } from '../json/exact-parser.ts';
-import { stringifyJson } from '../json/encode.ts';
 import { isObject } from '../objects.ts';
 import type { JsonObject } from '../objects.ts';
 import type { KubeObject } from '../resource.ts';
@@ -8,6 +7,7 @@ import { compareTyped } from './compare.ts';
 import { ApplyConflictError, ApplyError } from './errors.ts';
 import { difference, hasPath, setOfFields, union } from './field-set.ts';
 import type { FieldSet } from './field-set.ts';
+import { LAST_APPLIED, syncLastApplied } from './last-applied.ts';
 import {
   decodeForeignManagers,
   decodeManagers,
@@ -23,8 +23,6 @@ import type { UpdaterKind } from './updater.ts';
 /** More update managers than this are folded into one. */
 const MAX_UPDATE_MANAGERS = 10;
 const SELF = 'current operation';
-const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
-const MAX_ANNOTATIONS_BYTES = 256 * 1024;
 
 /** What nobody owns: it names the object, or is the server's. */
 const NEVER_OWNED = setOfFields(
@@ -286,33 +284,6 @@ function capUpdateManagers(managers: Managers): Managers {
     count -= 1;
   }
   return managers;
-}
-
-/** Keeps kubectl's annotation up to date where it is there: client-side apply may follow again. */
-function syncLastApplied(object: KubeObject, config: KubeObject): void {
-  if (!object.metadata?.annotations?.[LAST_APPLIED]) return;
-  const { [LAST_APPLIED]: _own, ...kept } = config.metadata?.annotations ?? {};
-  const metadata: JsonObject = { ...config.metadata };
-  delete metadata.annotations;
-  if (Object.keys(kept).length > 0) metadata.annotations = kept;
-  const text = `${stringifyJson(sortedKeys({ ...config, metadata }))}\n`;
-  const annotations = { ...object.metadata.annotations, [LAST_APPLIED]: text };
-  let size = 0;
-  for (const [name, value] of Object.entries(annotations)) {
-    size += Buffer.byteLength(name) + Buffer.byteLength(value);
-  }
-  if (size > MAX_ANNOTATIONS_BYTES) {
-    const { [LAST_APPLIED]: _large, ...rest } = annotations;
-    object.metadata.annotations = rest;
-  } else object.metadata.annotations = annotations;
-}
-
-/** Go writes maps sorted. */
-function sortedKeys(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sortedKeys);
-  if (!isObject(value)) return value;
-  const keys = Object.keys(value).sort((a, b) => (a < b ? -1 : 1));
-  return Object.fromEntries(keys.map((key) => [key, sortedKeys(value[key])]));
 }
 
 function groupVersionKind(object: KubeObject): string {

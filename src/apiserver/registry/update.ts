@@ -180,7 +180,12 @@ function checkIdentity(served: ServedResource, object: KubeObject, params: Updat
   }
 }
 
-function checkVersion(served: ServedResource, object: KubeObject, old: KubeObject, params: UpdateParams): void {
+function checkVersion(
+  served: ServedResource,
+  object: KubeObject,
+  old: KubeObject,
+  params: UpdateParams,
+): void {
   const { name } = params;
   const metadata = (object.metadata ??= {});
   const uid = metadata.uid ?? '';
