@@ -16,7 +16,7 @@ import {
   seconds,
 } from './managed-fields.ts';
 import type { ManagedFieldsEntry, Managers } from './managed-fields.ts';
-import { fieldSetOf, sameValue } from './typed-value.ts';
+import { fieldSetOf } from './typed-value.ts';
 import { Updater } from './updater.ts';
 import type { UpdaterKind } from './updater.ts';
 
@@ -128,21 +128,16 @@ export class FieldManager {
   #managersOf(live: KubeObject | undefined, object: KubeObject): Managers {
     const known = live?.metadata?.managedFields;
     const sent = object.metadata?.managedFields;
-    if (this.#options.subresource === '') {
-      if (sent !== undefined && isReset(sent)) return new Map();
-      if (sent !== undefined && sent !== known && !(known && sameValue(sent, known))) {
-        try {
-          const managers = decodeForeignManagers(sent);
-          if (managers.size > 0) return managers;
-        } catch (error) {
-          if (!(error instanceof ApplyError)) throw error;
-        }
-      }
-    }
+    const isOwn = this.#options.subresource !== '' || sent === undefined || sent === known;
+    if (!isOwn && isReset(sent)) return new Map();
+    const own = decodedOrNone(known);
+    if (isOwn) return own;
     try {
-      return decodeManagers(known ?? []);
-    } catch {
-      return new Map();
+      const managers = decodeForeignManagers(sent, own);
+      return managers.size > 0 ? managers : own;
+    } catch (error) {
+      if (error instanceof ApplyError) return own;
+      throw error;
     }
   }
 
@@ -220,6 +215,16 @@ export class FieldManager {
     if (checkTyped(last, type, { allowDuplicates: false }) !== undefined) return undefined;
     const { modified, added, removed } = compareTyped(last, live, type);
     return difference(difference(difference(fieldSetOf(last, type), modified), added), removed);
+  }
+}
+
+/** None where the entries cannot be read. */
+function decodedOrNone(entries: readonly unknown[] | undefined): Managers {
+  try {
+    return decodeManagers(entries ?? []);
+  } catch (error) {
+    if (error instanceof ApplyError) return new Map();
+    throw error;
   }
 }
 

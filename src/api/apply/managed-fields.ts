@@ -1,5 +1,5 @@
 import { isObject } from '../objects.ts';
-import { isEmptySet, sortedSet } from './field-set.ts';
+import { isEmptySet, sameSet, sortedSet } from './field-set.ts';
 import type { FieldSet } from './field-set.ts';
 import { ApplyError } from './errors.ts';
 import { canonicalElement } from './path-element.ts';
@@ -75,10 +75,18 @@ export function decodeManagers(entries: readonly unknown[]): Managers {
   return managers;
 }
 
-/** The same for entries that a client sent, whose paths may be written in other ways. Throws ApplyError. */
-export function decodeForeignManagers(entries: readonly unknown[]): Managers {
+/**
+ * The same for entries that a client sent, whose paths may be written in other ways; most are what it read,
+ * and then `known`, the server's own, says it already. Throws ApplyError.
+ */
+export function decodeForeignManagers(entries: readonly unknown[], known: Managers): Managers {
   const managers = decodeManagers(entries);
   for (const [identifier, managed] of managers) {
+    const own = known.get(identifier);
+    if (own?.apiVersion === managed.apiVersion && sameSet(own.set, managed.set)) {
+      managers.set(identifier, { ...managed, set: own.set });
+      continue;
+    }
     try {
       managers.set(identifier, { ...managed, set: canonicalSet(managed.set), sorted: false });
     } catch (error) {
