@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { waitFor } from './wait-for.ts';
 
 /** PEM files for a member: what it shows to clients, and whose client certificates it takes. */
-export interface EtcdServerTls {
+interface EtcdServerTls {
   certFile: string;
   keyFile: string;
   clientCaFile: string;

@@ -141,3 +141,19 @@ run('writes that lose their connection again and again are each done once and in
   await cutting;
   t.is(await other.currentRevision(), 1 + 100 + 20);
 });
+
+run('a write whose fate nobody can tell is neither done nor refused: it says so', async (t) => {
+  const [server] = await startEtcd();
+  const proxy = await TcpProxy.start(Number(new URL(server!.url).port));
+  const options = { clock: systemClock, attemptMs: 300, requestMs: 1000 };
+  const storage = await EtcdStorage.open({ ...options, endpoints: [proxy.url] });
+  t.teardown(async () => {
+    await storage.close();
+    await proxy.close();
+    await server!.stop();
+  });
+  proxy.loseAnswers = true;
+  await t.throwsAsync(storage.put('/a', Buffer.from('1'), 0), { code: 'E_STORAGE_UNKNOWN_OUTCOME' });
+  proxy.loseAnswers = false;
+  t.is(text((await storage.get('/a')).kv), '/a=1@2/2');
+});

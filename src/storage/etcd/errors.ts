@@ -42,9 +42,6 @@ export class WrongClusterError extends SlipwayError {
   }
 }
 
-/** Thrown by a call whose client was closed or left while it was under way. */
-export const LEFT = 'the connection was given up';
-
 /** Words of etcd (api/v3rpc/rpctypes/error.go) that say that the request never reached its log. */
 const UNDONE = ['no leader', 'too many requests', 'not capable', 'not supported for learner', 'not leader'];
 
@@ -113,7 +110,7 @@ export function toStorageError(error: unknown, endpoint: string): unknown {
   });
 }
 
-export function detailsOf(error: unknown): string {
+function detailsOf(error: unknown): string {
   if (isServiceError(error)) return error.details;
   if (error instanceof Error) return error.message;
   return error === undefined ? 'no answer in time' : (codeOf(error) ?? 'unknown error');

@@ -146,7 +146,7 @@ const RESPONSE_OP = messageType<ResponseOp>('ResponseOp', {
 export const COMPARE_MOD_REVISION = 2;
 
 /** result is left out: EQUAL is 0. */
-export interface Compare {
+interface Compare {
   target: typeof COMPARE_MOD_REVISION;
   key: Buffer;
   /** 0: the key does not exist. Absent on the wire it means the same. */
@@ -190,7 +190,7 @@ export const COMPACTION_REQUEST = messageType<CompactionRequest>('CompactionRequ
   revision: [1, 'int'],
 });
 
-export interface WatchCreateRequest {
+interface WatchCreateRequest {
   key: Buffer;
   rangeEnd: Buffer;
   startRevision: number;

@@ -13,7 +13,7 @@ export interface EtcdTlsPem {
 }
 
 /** Paths of PEM files, which are read again as they change. */
-export interface EtcdTlsFiles {
+interface EtcdTlsFiles {
   caFile: string;
   certFile?: string;
   keyFile?: string;

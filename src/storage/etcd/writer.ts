@@ -1,6 +1,6 @@
 import type { KeyValue, StorageEvent, WriteResult } from '../storage.ts';
 import { SlipwayError } from '../../base/errors.ts';
-import { UnknownOutcomeError } from './errors.ts';
+import { StorageUnavailableError, UnknownOutcomeError } from './errors.ts';
 import type { KeySpace } from './key-space.ts';
 import { AmbiguousError, type MemberPool } from './member-pool.ts';
 import { COMPARE_MOD_REVISION, type RequestOp } from './messages.ts';
@@ -19,7 +19,7 @@ interface Write {
 /** How long the events that tell what became of a write may take to come. */
 const HISTORY_WAIT_MS = 3000;
 /** How often a write is begun again because its answer was lost. */
-const MAX_ROUNDS = 20;
+const MAX_ROUNDS = 8;
 
 /**
  * Writes by compare-and-set. A write whose answer was lost is never simply repeated: repeated with its
@@ -89,6 +89,8 @@ export class Writer {
       return result.ok ? result : undefined;
     } catch (error) {
       if (error instanceof AmbiguousError) return undefined;
+      // That nobody answers now says nothing about what the first try did.
+      if (error instanceof StorageUnavailableError) throw new UnknownOutcomeError(key, cause);
       throw error;
     }
   }
