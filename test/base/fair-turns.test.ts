@@ -40,7 +40,7 @@ test('work that arrives together is done in order, and the loop goes round after
 });
 
 test('where nobody else works the turn comes without a turn of the loop', async (t) => {
-  const turns = new FairTurns();
+  const turns = new FairTurns(8, () => 0);
   const counter = countTurns();
   await turns.next();
   await turns.next();
