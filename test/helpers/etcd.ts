@@ -163,7 +163,12 @@ class Member implements EtcdServer {
   async start(): Promise<void> {
     const binary = etcdBinary();
     if (!binary) throw new Error('there is no etcd');
-    const child = spawn(binary, this.#flags, { stdio: ['ignore', 'ignore', 'pipe'] });
+    // A test process that is killed leaves no member behind either, where the system can see to it.
+    const command = existsSync('/usr/bin/setpriv')
+      ? ['/usr/bin/setpriv', '--pdeathsig', 'KILL', binary]
+      : [binary];
+    const [program = binary, ...before] = command;
+    const child = spawn(program, [...before, ...this.#flags], { stdio: ['ignore', 'ignore', 'pipe'] });
     this.child = child;
     running.add(child);
     child.once('exit', () => running.delete(child));
