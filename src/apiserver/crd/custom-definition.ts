@@ -24,18 +24,25 @@ import { validateValue } from './value-validator.ts';
 
 type CustomObject = KubeObject & { status?: unknown };
 
-/** How a version of a custom resource is served; `sameSince` as in `storedAs`. */
+interface ServingOptions {
+  /** As in `storedAs`. */
+  sameSince?: number | undefined;
+  /** Whether the definition is being deleted. */
+  isTerminating?: () => boolean;
+}
+
+/** How a version of a custom resource is served. */
 export function customDefinition(
   crd: CustomResourceDefinition,
   version: CustomResourceDefinitionVersion,
-  sameSince?: number,
+  { sameSince, isTerminating = () => false }: ServingOptions = {},
 ): ResourceDefinition {
   const info = infoOf(crd, version.name);
   const names = crd.status?.acceptedNames ?? crd.spec.names;
   const kind = kindOf(crd, version);
   const stored = crd.spec.versions.find(({ storage }) => storage) ?? version;
   const apiVersion = apiVersionOf(info);
-  const rules = new CustomRules(crd, version, kind);
+  const rules = new CustomRules(crd, version, kind, isTerminating);
   const converted = new WeakMap<KubeObject, KubeObject>();
   const kinds = kindsOf(crd);
   // As upstream: defaults of the version that was stored, then only what this version declares.
@@ -125,22 +132,28 @@ class CustomRules {
   readonly #version: CustomResourceDefinitionVersion;
   readonly #kind: StructuralKind;
   readonly #hasStatus: boolean;
+  readonly #isTerminating: () => boolean;
 
-  constructor(crd: CustomResourceDefinition, version: CustomResourceDefinitionVersion, kind: StructuralKind) {
+  constructor(
+    crd: CustomResourceDefinition,
+    version: CustomResourceDefinitionVersion,
+    kind: StructuralKind,
+    isTerminating: () => boolean,
+  ) {
     this.#crd = crd;
     this.#version = version;
     this.#kind = kind;
+    this.#isTerminating = isTerminating;
     this.#hasStatus = version.subresources?.status !== undefined;
   }
 
   strategy(): ResourceStrategy<CustomObject> {
-    const terminating = this.#crd.metadata?.deletionTimestamp !== undefined;
     const resource = { group: this.#crd.spec.group, resource: this.#crd.spec.names.plural };
     return {
       allowUnconditionalUpdate: false,
       generation: (object, old) => !sameJson(this.#counted(object), this.#counted(old)),
       prepareForCreate: (object) => {
-        if (terminating) {
+        if (this.#isTerminating()) {
           const error = methodNotSupported(resource, 'create');
           error.status.message = 'create not allowed while custom resource definition is terminating';
           throw error;

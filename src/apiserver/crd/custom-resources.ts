@@ -31,6 +31,8 @@ export class CustomResources {
   readonly #env: RegistryEnv;
   readonly #hub: WatchHub;
   readonly #installed = new Map<string, Installed>();
+  /** Definitions that are being deleted: nothing new of them is created, but watches go on to their end. */
+  readonly #terminating = new Set<string>();
   readonly #queue: WorkQueue;
   readonly #cleanup: InstanceCleanup;
   readonly #off: () => void;
@@ -63,6 +65,8 @@ export class CustomResources {
   /** Called in the turn in which the cache learns of it: who sees the condition finds the resource served. */
   #changed(crd: CustomResourceDefinition): void {
     const name = crd.metadata?.name ?? '';
+    if (crd.metadata?.deletionTimestamp === undefined) this.#terminating.delete(name);
+    else this.#terminating.add(name);
     try {
       if (isConditionTrue(crd, 'Established')) this.#install(name, crd);
       else this.#uninstall(name);
@@ -73,6 +77,7 @@ export class CustomResources {
   }
 
   #gone(crd: CustomResourceDefinition): void {
+    this.#terminating.delete(crd.metadata?.name ?? '');
     this.#uninstall(crd.metadata?.name ?? '');
     this.#cleanup.forget(crd.metadata?.name ?? '');
     // Its names are free: another of the group may have waited for them.
@@ -86,17 +91,17 @@ export class CustomResources {
   }
 
   #install(name: string, crd: CustomResourceDefinition): void {
-    const deleting = crd.metadata?.deletionTimestamp !== undefined;
-    const form = { spec: crd.spec, names: crd.status?.acceptedNames, uid: crd.metadata?.uid, deleting };
+    const form = { spec: crd.spec, names: crd.status?.acceptedNames, uid: crd.metadata?.uid };
     const before = this.#installed.get(name);
     if (before && identicalJson(before.form, form)) return;
     const { table } = this.#env;
+    const isTerminating = () => this.#terminating.has(name);
     const revision = Number(crd.metadata?.resourceVersion ?? 0);
     const served: ServedResource[] = [];
     for (const version of crd.spec.versions) {
       if (!version.served) continue;
       const sameSince = version.storage ? revision : undefined;
-      served.push(table.add(customDefinition(crd, version, sameSince)));
+      served.push(table.add(customDefinition(crd, version, { sameSince, isTerminating })));
     }
     this.#installed.set(name, { form, served });
     for (const old of before?.served ?? []) {
