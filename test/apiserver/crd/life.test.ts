@@ -93,7 +93,8 @@ test('a definition that is deleted takes its objects along, and their watches en
   t.is((await watch.take(2)).length, 2);
   await api.delete(`${CRDS}/things.${group}`);
   const [first, second] = await watch.take(2);
-  t.deepEqual([first?.type, second?.type].toSorted(), ['DELETED', 'MODIFIED']);
+  const seen = [first?.type, second?.type];
+  t.true(seen.includes('DELETED') && seen.includes('MODIFIED'), String(seen));
   t.is((await condition(api, group, 'Terminating'))?.reason, 'InstanceDeletionInProgress');
   const late = await api.post(things(group), { metadata: { name: 'late' } });
   t.is(late.status, 405);
