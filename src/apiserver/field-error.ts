@@ -114,15 +114,6 @@ export function tooMany(field: string, actual: number, maximum: number): FieldEr
   return { type: 'FieldValueTooMany', field, badValue: actual, detail };
 }
 
-export function tooFew(field: string, actual: number, minimum: number): FieldError {
-  const detail = minimum < 0 ? 'has too few items' : `must have at least ${items(minimum)}`;
-  return { type: 'FieldValueTooFew', field, badValue: actual, detail };
-}
-
-export function internalFieldError(field: string, detail: string): FieldError {
-  return { type: 'InternalError', field, detail };
-}
-
 function items(count: number): string {
   return `${count} ${count === 1 ? 'item' : 'items'}`;
 }

@@ -217,15 +217,6 @@ export function methodNotAllowed(): StatusError {
   );
 }
 
-export function serverTimeout(resource: GroupResource, operation: string): StatusError {
-  return failure(
-    500,
-    'ServerTimeout',
-    `The ${operation} operation against ${qualified(resource)} could not be completed at this time, please try again.`,
-    { ...detailsOf(resource, operation), retryAfterSeconds: 0 },
-  );
-}
-
 export function internalError(message: string, cause?: unknown): StatusError {
   return failure(
     500,

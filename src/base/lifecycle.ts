@@ -1,8 +1,5 @@
 import { isAbort, messageOf, SlipwayError } from './errors.ts';
 
-/** What every long-running component exports: resolves after a clean stop, rejects on a fatal error. */
-export type RunComponent<Options> = (options: Options, signal: AbortSignal) => Promise<void>;
-
 /** A signal that aborts on SIGTERM or SIGINT; a second one ends the process at once. */
 export function processSignal(): AbortSignal {
   const controller = new AbortController();

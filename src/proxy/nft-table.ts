@@ -113,11 +113,3 @@ export function affinityCommands(ip: string, listed: NftList, wanted: ReadonlyMa
   }
   return commands.join('');
 }
-
-/** Removes our tables: for `reset`, never on an ordinary stop, as the rules work without us. */
-export async function removeTables(run: RunCommand): Promise<void> {
-  const lines = Object.values(FAMILY_TERMS).map(
-    ({ ip }) => `add table ${ip} ${TABLE}\ndelete table ${ip} ${TABLE}\n`,
-  );
-  await run('nft', ['-f', '-'], { input: lines.join('') });
-}

@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 
 /** A process that cannot be mistaken for a later one that got the same number. */
 export interface ProcessId {
@@ -35,13 +35,4 @@ export async function signal(id: ProcessId | undefined, name: NodeJS.Signals): P
   } catch {
     // It ended in between.
   }
-}
-
-export async function childrenOf(parent: number): Promise<number[]> {
-  const children: number[] = [];
-  for (const entry of await readdir('/proc')) {
-    if (!/^\d+$/.test(entry)) continue;
-    if (Number((await statOf(Number(entry)))?.[1]) === parent) children.push(Number(entry));
-  }
-  return children;
 }

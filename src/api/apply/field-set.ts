@@ -37,16 +37,6 @@ function nodeOf(member: boolean, children: Record<PathElement, FieldSet>): Field
   return isEmptySet(children) ? LEAF : { [SELF]: LEAF, ...children };
 }
 
-/** The set of everything below a field; empty where there is none. */
-export function below(set: FieldSet, element: PathElement): FieldSet {
-  const node = set[element];
-  return node !== undefined && hasChildren(node) ? node : EMPTY_SET;
-}
-
-export function isOwned(set: FieldSet, element: PathElement): boolean {
-  return isMember(set[element]);
-}
-
 export function hasPath(set: FieldSet, path: readonly PathElement[]): boolean {
   let node: FieldSet | undefined = set;
   for (const element of path) node = node?.[element];

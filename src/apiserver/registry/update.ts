@@ -5,7 +5,7 @@ import { invalid } from '../field-error.ts';
 import type { RequestContext } from '../request-context.ts';
 import type { StatusSubresource, StrategyContext, Undo } from '../resource-definition.ts';
 import { identicalJson } from './identical-json.ts';
-import { badRequest, conflict, invalidObject, notFound, StatusError } from '../status-errors.ts';
+import { badRequest, conflict, invalidObject, notFound } from '../status-errors.ts';
 import type { CacheEntry } from '../watch-cache/cache-entry.ts';
 import { createObject } from './create.ts';
 import { finishDeletion } from './delete.ts';
@@ -15,7 +15,7 @@ import { readEntry } from './read-entry.ts';
 import { strategyContext } from './registry-env.ts';
 import type { RegistryEnv } from './registry-env.ts';
 import type { ServedResource } from './served-resource.ts';
-import { storedOutcome, withoutRevision } from './write-outcome.ts';
+import { storedOutcome } from './write-outcome.ts';
 import type { WriteOutcome } from './write-outcome.ts';
 
 export interface UpdateParams {
@@ -287,10 +287,3 @@ function shouldDelete(served: ServedResource, object: KubeObject, old: KubeObjec
   if ((old.metadata.deletionGracePeriodSeconds ?? 0) > 0) return false;
   return served.definition.strategy?.readyToDelete?.(object) ?? true;
 }
-
-/** Whether an error is the client's to solve by reading again. */
-export function isVersionConflict(error: unknown): boolean {
-  return error instanceof StatusError && error.reason === 'Conflict';
-}
-
-export { withoutRevision };

@@ -67,8 +67,3 @@ function spliceByParsing(stored: Buffer, revision: number): Buffer {
 export function registryPrefix(info: { group: string; resource: string }): string {
   return `/registry/${info.group === '' ? info.resource : `${info.resource}.${info.group}`}/`;
 }
-
-/** The key below the prefix: 'namespace/name', or 'name' for a cluster-scoped object. */
-export function relativeKey(namespace: string | undefined, name: string): string {
-  return namespace ? `${namespace}/${name}` : name;
-}

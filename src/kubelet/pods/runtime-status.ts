@@ -45,10 +45,6 @@ export function findStatus(status: PodRuntimeStatus, name: string): RuntimeConta
   return status.containers.find((container) => container.name === name);
 }
 
-export function emptyStatus(uid: string, name: string, namespace: string): PodRuntimeStatus {
-  return { uid, name, namespace, sandboxes: [], containers: [], ips: [] };
-}
-
 export function hasRunningContainers(status: PodRuntimeStatus): boolean {
   return status.containers.some((container) => container.state === 'Running');
 }

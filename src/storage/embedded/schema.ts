@@ -60,7 +60,6 @@ export function sqliteCode(error: unknown): { primary: number; extended: number 
 }
 
 export const SQLITE_BUSY = 5;
-export const SQLITE_IOERR = 10;
 export const SQLITE_CORRUPT = 11;
 export const SQLITE_FULL = 13;
 export const SQLITE_NOTADB = 26;

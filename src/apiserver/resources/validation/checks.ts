@@ -1,7 +1,7 @@
 import type { LabelSelector } from '../../../api/gen/types/meta-v1.ts';
-import { at, child, duplicate, forbidden, invalid, key, notSupported, required } from '../../field-error.ts';
+import { at, child, forbidden, invalid, key, notSupported, required } from '../../field-error.ts';
 import type { FieldError } from '../../field-error.ts';
-import { dnsSubdomain, labelValue, percent, portName, portNumber, qualifiedName } from './formats.ts';
+import { labelValue, percent, portName, portNumber, qualifiedName } from './formats.ts';
 
 /** Where validators put what they find, in upstream's order. */
 export type Errors = FieldError[];
@@ -143,19 +143,6 @@ export function checkCountOrPercent(errors: Errors, path: string, value: number 
   } else if (value < 0) {
     errors.push(invalid(path, value, 'must be greater than or equal to 0'));
   }
-}
-
-export function checkDnsSubdomain(errors: Errors, path: string, value: string): void {
-  checkFormat(errors, path, value, dnsSubdomain(value));
-}
-
-/** Adds a Duplicate error for each value that came before. */
-export function checkUnique(errors: Errors, path: string, values: readonly string[]): void {
-  const seen = new Set<string>();
-  values.forEach((value, index) => {
-    if (seen.has(value)) errors.push(duplicate(at(path, index), value));
-    seen.add(value);
-  });
 }
 
 /** A path that stays below where it is put: relative and without `..`. */

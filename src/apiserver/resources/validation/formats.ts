@@ -120,15 +120,6 @@ export function labelValue(text: string | undefined): string[] {
   return [...problems, patternMessage(message, LABEL_VALUE, 'MyValue', 'my_value', '12345')];
 }
 
-export function cIdentifier(text: string | undefined): string[] {
-  const value = text ?? '';
-  if (RE.cIdentifier.test(value)) return [];
-  const message =
-    'a valid C identifier must start with alphabetic character or ' +
-    "'_', followed by a string of alphanumeric characters or '_'";
-  return [patternMessage(message, C_IDENTIFIER, 'my_name', 'MY_NAME', 'MyName')];
-}
-
 export function envVarName(text: string | undefined): string[] {
   const value = text ?? '';
   if (value === '') return ['environment variable name must be non-empty'];

@@ -11,10 +11,6 @@ export function ipProblems(value: string): string[] {
   return [];
 }
 
-export function isIpv4(value: string): boolean {
-  return isIPv4(value);
-}
-
 /** 'IPv4', 'IPv6', or '' for what is no address. */
 export function ipFamily(value: string): '' | 'IPv4' | 'IPv6' {
   const version = isIP(value);

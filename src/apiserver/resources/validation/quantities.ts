@@ -1,8 +1,6 @@
 import {
-  addQuantities,
   canonicalQuantity as canonical,
   compareQuantities as compare,
-  formatQuantity,
   parseQuantity,
 } from '../../../api/quantity.ts';
 import type { Quantity } from '../../../api/quantity.ts';
@@ -39,9 +37,4 @@ export function isWholeQuantity(text: string): boolean {
 export function quantityMultipleOf(text: string, unit: string): boolean {
   const size = read(unit).nanos;
   return size > 0n && read(text).nanos % size === 0n;
-}
-
-/** The sum in canonical form. */
-export function addQuantityTexts(a: string, b: string): string {
-  return formatQuantity(addQuantities(read(a), read(b)));
 }
