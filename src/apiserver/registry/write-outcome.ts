@@ -40,9 +40,3 @@ export async function caughtUp(env: RegistryEnv, revision: number): Promise<void
     env.log.warn({ revision }, 'the watch cache has not seen a write in time');
   }
 }
-
-/** The same object without its version, for an answer to a dry run. */
-export function withoutRevision(object: KubeObject): KubeObject {
-  if (object.metadata) delete object.metadata.resourceVersion;
-  return object;
-}
