@@ -142,7 +142,10 @@ const rows: Record<string, Row> = {
     const { runtime } = fixture;
     const { id, sandboxId } = await started(fixture, uid);
     await runtime.stopPodSandbox(sandboxId);
-    await waitFor('the container has ended', async () => (await runtime.containerStatus(id)).state === 'Exited');
+    await waitFor(
+      'the container has ended',
+      async () => (await runtime.containerStatus(id)).state === 'Exited',
+    );
     await runtime.removePodSandbox(sandboxId);
     t.deepEqual(await runtime.listContainers({ podUid: uid }), []);
   },
