@@ -1,5 +1,5 @@
 /** The house rules as a test: the import table of ARCHITECTURE.md, sizes, injected time, error codes. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
@@ -222,6 +222,21 @@ test('no unfinished work is left in the code', (t) => {
     }
   }
   t.deepEqual(problems, []);
+});
+
+test('every path that the documents name is there', (t) => {
+  const missing: string[] = [];
+  for (const document of ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'docs/decisions.md']) {
+    const text = readFileSync(join(ROOT, document), 'utf8');
+    for (const match of text.matchAll(
+      /(?:`|\]\()((?:src|test|scripts|bench|docs|templates|inventories)\/[\w./-]*)[`)]/g,
+    )) {
+      const path = match[1] ?? '';
+      if (!existsSync(join(ROOT, path)))
+        missing.push(`${document} names ${path}, which is not there: mend the document`);
+    }
+  }
+  t.deepEqual(missing, []);
 });
 
 test('every error code stands in docs/errors.md, and every code there stands in the source', (t) => {
