@@ -291,11 +291,13 @@ labTest('a changed config map appears in the volume, all of it at once', async (
 });
 
 labTest('logs: both outputs, the last lines, times, a limit, following, and the run before', async (t) => {
-  const script =
-    'for i in 1 2 3 4 5; do echo line $i; done; echo trouble >&2; trap "exit 3" TERM; while :; do sleep 0.1; done';
+  const script = 'trap "exit 3" TERM; for i in 1 2 3 4 5; do echo line $i; done; while :; do sleep 0.1; done';
   await create(t, podOf('talker', ['sh', '-c', script]));
   await untilReady('talker');
   const logs = (...flags: string[]) => node.kubectl(['logs', 'talker', ...flags]);
+  await waitFor('the lines are written', async () => (await logs()).includes('line 5'));
+  // The two outputs are two pipes: only what is written after the other was read has a certain place.
+  await exec('talker', 'sh', '-c', 'echo trouble > /proc/1/fd/2');
   await waitFor('all is written', async () => (await logs()).includes('trouble'));
   t.is(await logs(), 'line 1\nline 2\nline 3\nline 4\nline 5\ntrouble\n');
   t.is(await logs('--tail=2'), 'line 5\ntrouble\n');
