@@ -1,10 +1,11 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo } from 'node:net';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { debianProgram } from './debian-program.ts';
 import { waitFor } from './wait-for.ts';
 
 /** PEM files for a member: what it shows to clients, and whose client certificates it takes. */
@@ -55,26 +56,7 @@ export function etcdctlBinary(): string | undefined {
 
 function debianBinary(name: string, debianPackage: string): string | undefined {
   if (existsSync(`/usr/bin/${name}`)) return `/usr/bin/${name}`;
-  const caches = process.getuid?.() === 0 ? '/var/cache/slipway-lab' : join(homedir(), '.cache/slipway-lab');
-  const binary = join(caches, debianPackage, 'usr/bin', name);
-  if (!existsSync(binary)) unpackDebian(debianPackage, join(caches, debianPackage));
-  return existsSync(binary) ? binary : undefined;
-}
-
-function unpackDebian(debianPackage: string, cache: string): void {
-  mkdirSync(join(cache, '..'), { recursive: true });
-  const part = mkdtempSync(`${cache}.`);
-  const run = (command: string, ...flags: string[]): boolean =>
-    spawnSync(command, flags, { cwd: part, stdio: 'ignore', timeout: 120_000 }).status === 0;
-  const download = (): boolean => run('apt-get', 'download', debianPackage);
-  if (download() || (run('apt-get', 'update') && download())) {
-    const archive = readdirSync(part).find((file) => file.endsWith('.deb'));
-    // Another test may have been faster; its copy is as good.
-    if (archive && run('dpkg', '-x', archive, 'root') && !existsSync(cache)) {
-      renameSync(join(part, 'root'), cache);
-    }
-  }
-  rmSync(part, { recursive: true, force: true });
+  return debianProgram(name, debianPackage).program;
 }
 
 /** Starts members that form one cluster; resolves when each knows a leader, with TLS when each listens. */
