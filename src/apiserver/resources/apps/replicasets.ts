@@ -13,7 +13,7 @@ import { defaultPodTemplate } from '../core/pod-spec/defaults.ts';
 import { define, statusOf, statusStrategy } from '../define.ts';
 import { checkImmutable, checkNonNegative } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
-import { checkCounters, checkRunsForever, checkSelectorAndTemplate, scaleOf } from './workload.ts';
+import { checkRunsForever, checkSelectorAndTemplate, scaleOf, validateReplicaCounters } from './workload.ts';
 
 /** Mirrors ValidateReplicaSetSpec; upstream says "deployment" of an empty selector here, too. */
 function validate({ spec }: ReplicaSet): FieldError[] {
@@ -23,23 +23,6 @@ function validate({ spec }: ReplicaSet): FieldError[] {
   checkNonNegative(errors, 'spec.minReadySeconds', spec.minReadySeconds);
   checkSelectorAndTemplate(errors, 'spec', spec, 'deployment');
   checkRunsForever(errors, 'spec', spec.template, 'ReplicaSet');
-  return errors;
-}
-
-function validateStatus({ status }: ReplicaSet): FieldError[] {
-  const errors: Errors = [];
-  const replicas = 'cannot be greater than status.replicas';
-  checkCounters(
-    errors,
-    status as Record<string, unknown> | undefined,
-    ['replicas', 'fullyLabeledReplicas', 'readyReplicas', 'availableReplicas', 'observedGeneration'],
-    [
-      ['fullyLabeledReplicas', 'replicas', replicas],
-      ['readyReplicas', 'replicas', replicas],
-      ['availableReplicas', 'replicas', replicas],
-      ['availableReplicas', 'readyReplicas', 'cannot be greater than readyReplicas'],
-    ],
-  );
   return errors;
 }
 
@@ -62,7 +45,7 @@ export const replicasets = define(REPLICASETS, {
       return errors;
     },
   },
-  subresources: [statusOf(validateStatus), scaleOf<ReplicaSet>()],
+  subresources: [statusOf(({ status }) => validateReplicaCounters(status)), scaleOf<ReplicaSet>()],
   fields: ({ status }) => ({ 'status.replicas': String(status?.replicas ?? 0) }),
   selectableFields: ['status.replicas'],
   columns: [

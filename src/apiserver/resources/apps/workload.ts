@@ -2,6 +2,7 @@ import type { PodTemplateSpec } from '../../../api/gen/types/core-v1.ts';
 import type { LabelSelector } from '../../../api/gen/types/meta-v1.ts';
 import type { KubeObject } from '../../../api/resource.ts';
 import { forbidden, invalid, notSupported, required } from '../../field-error.ts';
+import type { FieldError } from '../../field-error.ts';
 import type { ScaleSubresource } from '../../resource-definition.ts';
 import { formatSelector } from '../columns.ts';
 import { validatePodTemplate } from '../core/pod-spec/pod-spec.ts';
@@ -81,6 +82,24 @@ export function checkCounters(
   for (const [name, limit, message] of limits) {
     if (count(name) > count(limit)) errors.push(invalid(child('status', name), count(name), message));
   }
+}
+
+/** The counters of a ReplicaSet's status, and of a ReplicationController's: the two count alike. */
+export function validateReplicaCounters(status: object | undefined): FieldError[] {
+  const errors: Errors = [];
+  const replicas = 'cannot be greater than status.replicas';
+  checkCounters(
+    errors,
+    status as Record<string, unknown> | undefined,
+    ['replicas', 'fullyLabeledReplicas', 'readyReplicas', 'availableReplicas', 'observedGeneration'],
+    [
+      ['fullyLabeledReplicas', 'replicas', replicas],
+      ['readyReplicas', 'replicas', replicas],
+      ['availableReplicas', 'replicas', replicas],
+      ['availableReplicas', 'readyReplicas', 'cannot be greater than readyReplicas'],
+    ],
+  );
+  return errors;
 }
 
 interface Scalable extends KubeObject {

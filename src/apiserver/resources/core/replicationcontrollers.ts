@@ -2,7 +2,7 @@ import { REPLICATIONCONTROLLERS } from '../../../api/gen/resources.ts';
 import type { ReplicationController } from '../../../api/gen/types/core-v1.ts';
 import { invalid, required } from '../../field-error.ts';
 import type { FieldError } from '../../field-error.ts';
-import { checkCounters, checkRunsForever } from '../apps/workload.ts';
+import { checkRunsForever, validateReplicaCounters } from '../apps/workload.ts';
 import { ageColumn, column, containerImages, containerNames, formatLabels, nameColumn } from '../columns.ts';
 import { define, statusOf, statusStrategy } from '../define.ts';
 import { checkNonNegative } from '../validation/checks.ts';
@@ -48,23 +48,6 @@ function validate({ spec }: ReplicationController): FieldError[] {
   return errors;
 }
 
-function validateStatus({ status }: ReplicationController): FieldError[] {
-  const errors: Errors = [];
-  const replicas = 'cannot be greater than status.replicas';
-  checkCounters(
-    errors,
-    status as Record<string, unknown> | undefined,
-    ['replicas', 'fullyLabeledReplicas', 'readyReplicas', 'availableReplicas', 'observedGeneration'],
-    [
-      ['fullyLabeledReplicas', 'replicas', replicas],
-      ['readyReplicas', 'replicas', replicas],
-      ['availableReplicas', 'replicas', replicas],
-      ['availableReplicas', 'readyReplicas', 'cannot be greater than readyReplicas'],
-    ],
-  );
-  return errors;
-}
-
 /** Mirrors pkg/registry/core/replicationcontroller/strategy.go. */
 export const replicationcontrollers = define(REPLICATIONCONTROLLERS, {
   shortNames: ['rc'],
@@ -78,7 +61,7 @@ export const replicationcontrollers = define(REPLICATIONCONTROLLERS, {
     defaultPropagation: 'orphan',
   },
   subresources: [
-    statusOf(validateStatus),
+    statusOf(({ status }) => validateReplicaCounters(status)),
     {
       type: 'scale',
       name: 'scale',
