@@ -1,26 +1,6 @@
-import { dirname, resolve } from 'node:path';
-import { Command, Option } from 'commander';
-import { checkoutPath, isExecutable } from '../base/assets.ts';
-import { systemClock } from '../base/clock.ts';
-import { SlipwayError } from '../base/errors.ts';
-import { processSignal } from '../base/lifecycle.ts';
-import type { UpOptions, UpResult } from '../bootstrap/actions/up.ts';
-import type { Inventory } from '../bootstrap/inventory/schema.ts';
-import type { View } from '../bootstrap/report.ts';
-import type { SshQuestions } from '../provision/ssh/target.ts';
-
-interface UpFlags {
-  inventory: string;
-  stateDir?: string;
-  sshKey?: string;
-  knownHosts?: string;
-  acceptNewHostKeys?: boolean;
-  executable?: string;
-  bundle?: string;
-  passphraseFile?: string;
-  dryRun?: boolean;
-  output: 'text' | 'json';
-}
+import { Command } from 'commander';
+import type { UpResult } from '../bootstrap/actions/up.ts';
+import { addOperatorOptions, EXIT_CODES, printLine, runOperation, type OperatorFlags } from './operator.ts';
 
 const EXAMPLES = `
 Examples:
@@ -28,69 +8,24 @@ Examples:
   slipway up --inventory cluster.yaml --dry-run          show what would change, and change nothing
   slipway up --inventory cluster.yaml --bundle packages.tar
   slipway up --inventory cluster.yaml --output json      one JSON object a line, for machines
-
-Exit codes:
-  0  the servers are what the inventory says
-  1  a step failed; run the same command again after the remedy: it continues where it stopped
-  2  refused before anything was changed on any server
-  130  interrupted`;
+${EXIT_CODES}`;
 
 export function upCommand(): Command {
-  return new Command('up')
-    .description(
-      'bring the servers of an inventory to a working cluster, and again: only what differs is changed',
-    )
-    .requiredOption('-i, --inventory <file>', 'the inventory (see inventories/example.yaml)')
-    .option(
-      '--state-dir <dir>',
-      'where the root keys and the kubeconfig are kept (default ~/.local/state/slipway/<cluster>)',
-    )
-    .option('--ssh-key <file>', 'private key for every server, instead of the inventory’s')
-    .option('--known-hosts <file>', 'host keys to believe, besides ~/.ssh/known_hosts')
-    .option(
-      '--accept-new-host-keys',
-      'believe servers that no file knows (a changed key is refused all the same)',
-    )
-    .option('--executable <file>', 'the slipway executable for the servers (default: this one)')
-    .option('--bundle <file>', 'packages for servers without a repository, made by "slipway bundle"')
-    .option('--passphrase-file <file>', 'passphrase of the root keys (or SLIPWAY_PASSPHRASE)')
+  const command = new Command('up').description(
+    'bring the servers of an inventory to a working cluster, and again: only what differs is changed',
+  );
+  return addOperatorOptions(command)
     .option('--dry-run', 'show what would change, and change nothing')
-    .addOption(new Option('-o, --output <format>', 'text or json').choices(['text', 'json']).default('text'))
     .addHelpText('after', EXAMPLES)
-    .action(async (flags: UpFlags) => {
-      process.exitCode = await runUp(flags, processSignal());
+    .action(async (flags: OperatorFlags) => {
+      const { up } = await import('../bootstrap/actions/up.ts');
+      await runOperation(flags, up, (result, durationMs) => {
+        tellResult(result, flags, durationMs);
+      });
     });
 }
 
-function printLine(line: string): void {
-  process.stdout.write(`${line}\n`);
-}
-
-async function runUp(flags: UpFlags, signal: AbortSignal): Promise<number> {
-  let changed = false;
-  const view = await makeView(flags);
-  const startedMs = systemClock.monotonicMs();
-  try {
-    const { loadInventory } = await import('../bootstrap/inventory/load.ts');
-    const inventory = await loadInventory(flags.inventory);
-    const { up } = await import('../bootstrap/actions/up.ts');
-    const result = await up(await upOptions(flags, inventory, view, signal));
-    await view.finish();
-    tellResult(result, flags, systemClock.monotonicMs() - startedMs);
-    return 0;
-  } catch (error) {
-    await view.finish();
-    if (signal.aborted) {
-      process.stderr.write('interrupted; run the same command again: it continues where it stopped\n');
-      return 130;
-    }
-    const { PhaseError } = await import('../bootstrap/run-phases.ts');
-    changed = error instanceof PhaseError && error.changed;
-    return tell(error, flags, changed);
-  }
-}
-
-function tellResult(result: UpResult, flags: UpFlags, durationMs: number): void {
+function tellResult(result: UpResult, flags: OperatorFlags, durationMs: number): void {
   const seconds = (durationMs / 1000).toFixed(1);
   const count = result.changes.length;
   if (flags.output === 'json') {
@@ -106,90 +41,4 @@ function tellResult(result: UpResult, flags: UpFlags, durationMs: number): void 
   const changes = count === 0 ? 'no changes' : `${count} ${count === 1 ? 'change' : 'changes'}`;
   printLine(`${changes}${flags.dryRun && count > 0 ? ' would be made' : ''}, in ${seconds} s`);
   if (!flags.dryRun) printLine(`kubeconfig: ${result.kubeconfigPath}`);
-}
-
-function tell(error: unknown, flags: UpFlags, changed: boolean): number {
-  if (!(error instanceof SlipwayError)) throw error;
-  if (flags.output === 'json') {
-    const { code, message, hint } = error;
-    const failed = { type: 'failed', code, message, hint, changed };
-    printLine(JSON.stringify(failed));
-  }
-  process.stderr.write(`error: ${error.message} [${error.code}]\n`);
-  if (error.hint) process.stderr.write(`hint: ${error.hint}\n`);
-  return changed ? 1 : 2;
-}
-
-async function makeView(flags: UpFlags): Promise<View> {
-  if (flags.output === 'json')
-    return (await import('../bootstrap/view/json.ts')).jsonView(printLine, systemClock);
-  if (process.stdout.isTTY && !flags.dryRun) return (await import('../bootstrap/view/live.ts')).liveView();
-  return (await import('../bootstrap/view/plain.ts')).plainView(printLine);
-}
-
-async function upOptions(
-  flags: UpFlags,
-  inventory: Inventory,
-  view: View,
-  signal: AbortSignal,
-): Promise<UpOptions> {
-  const [{ StateDirectory }, { prepareRelease }, { expandPath, sshTarget }, { SshHost }, { SshConfigFile }] =
-    await Promise.all([
-      import('../bootstrap/state-directory.ts'),
-      import('../bootstrap/local-release.ts'),
-      import('../bootstrap/ssh-targets.ts'),
-      import('../provision/ssh/ssh-host.ts'),
-      import('../provision/ssh/ssh-config.ts'),
-    ]);
-  const folder = dirname(resolve(flags.inventory));
-  const state = StateDirectory.locate(
-    inventory.cluster.name,
-    flags.stateDir && resolve(flags.stateDir),
-    process.env,
-  );
-  const executable = flags.executable ?? (isExecutable() ? process.execPath : checkoutPath('dist/slipway'));
-  const bundle = flags.bundle ?? (inventory.packages.bundle && expandPath(inventory.packages.bundle, folder));
-  const passphrase = await readPassphrase(flags);
-  const knownHostsFiles: [string, ...string[]] = [state.knownHostsPath];
-  if (flags.knownHosts) knownHostsFiles.push(resolve(flags.knownHosts));
-  knownHostsFiles.push(expandPath('~/.ssh/known_hosts', folder), '/etc/ssh/ssh_known_hosts');
-  const targetOptions = {
-    folder,
-    env: process.env,
-    sshConfig: await SshConfigFile.read(),
-    ...(flags.sshKey ? { keyFile: resolve(flags.sshKey) } : {}),
-  };
-  const questions = await makeQuestions(flags);
-  return {
-    inventory,
-    release: await prepareRelease(executable, process.env),
-    state,
-    clock: systemClock,
-    report: view.report,
-    signal,
-    dryRun: flags.dryRun === true,
-    ...(bundle ? { bundlePath: bundle } : {}),
-    ...(passphrase === undefined ? {} : { passphrase }),
-    open: async (node) =>
-      SshHost.open(await sshTarget(inventory, node.entry, targetOptions), {
-        knownHostsFiles,
-        acceptNewHostKeys: flags.acceptNewHostKeys === true,
-        questions,
-        clock: systemClock,
-        signal,
-      }),
-  };
-}
-
-async function readPassphrase(flags: UpFlags): Promise<string | undefined> {
-  if (flags.passphraseFile === undefined) return process.env['SLIPWAY_PASSPHRASE'] || undefined;
-  const { readFile } = await import('node:fs/promises');
-  return (await readFile(flags.passphraseFile, 'utf8')).replace(/\r?\n$/, '');
-}
-
-/** Questions are asked on a terminal only, one at a time; elsewhere the answer is no. */
-async function makeQuestions(flags: UpFlags): Promise<SshQuestions> {
-  if (!process.stdin.isTTY || !process.stdout.isTTY || flags.output === 'json') return {};
-  const { terminalQuestions } = await import('../bootstrap/view/questions.ts');
-  return terminalQuestions();
 }

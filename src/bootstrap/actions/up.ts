@@ -1,5 +1,3 @@
-import type { Host } from '../../provision/host.ts';
-import { Cluster, type ClusterOptions, type Node } from '../cluster.ts';
 import { componentPhase } from '../components/component.ts';
 import { apiserver, controllerManager, scheduler } from '../components/control-plane.ts';
 import { containerd, dns, kubelet, network, proxy } from '../components/node.ts';
@@ -18,11 +16,7 @@ import { waitApiserver } from '../phases/wait-apiserver.ts';
 import { waitComponents } from '../phases/wait-components.ts';
 import { waitNodes } from '../phases/wait-nodes.ts';
 import { writeKubeconfig } from '../phases/write-kubeconfig.ts';
-import { runPhases } from '../run-phases.ts';
-
-export interface UpOptions extends ClusterOptions {
-  open: (node: Node) => Promise<Host>;
-}
+import { runAction, type ActionOptions } from './run-action.ts';
 
 export interface UpResult {
   changes: ReadonlyArray<{ node: string | undefined; change: string }>;
@@ -30,7 +24,7 @@ export interface UpResult {
 }
 
 /** The runbook: from bare servers to a cluster, and again from there, changing only what differs. */
-export const upPhases = (open: UpOptions['open']): Phase[] => [
+export const upPhases = (open: ActionOptions['open']): Phase[] => [
   connect(open),
   facts,
   validateServers,
@@ -85,13 +79,7 @@ export const upPhases = (open: UpOptions['open']): Phase[] => [
 ];
 
 /** Brings the servers of the inventory to what it says. Errors: PhaseError, which names servers, step and cause. */
-export async function up(options: UpOptions): Promise<UpResult> {
-  const cluster = new Cluster(options);
-  try {
-    await runPhases(cluster, upPhases(options.open));
-    return { changes: cluster.changes, kubeconfigPath: cluster.state.kubeconfigPath };
-  } finally {
-    cluster.api?.close();
-    await Promise.all(cluster.nodes.filter((node) => node.connected).map((node) => node.host.close()));
-  }
+export async function up(options: ActionOptions): Promise<UpResult> {
+  const { changes, cluster } = await runAction(options, upPhases(options.open));
+  return { changes, kubeconfigPath: cluster.state.kubeconfigPath };
 }

@@ -1,0 +1,28 @@
+import type { Host } from '../../provision/host.ts';
+import { Cluster, type ClusterOptions, type Node } from '../cluster.ts';
+import type { Phase } from '../phase.ts';
+import { runPhases } from '../run-phases.ts';
+
+/** What every action on a cluster is given. */
+export interface ActionOptions extends ClusterOptions {
+  /** Opens the way to a server; called once for each server that the action works on. */
+  open: (node: Node) => Promise<Host>;
+}
+
+export interface ActionResult {
+  changes: ReadonlyArray<{ node: string | undefined; change: string }>;
+  /** For what an action wants to tell beyond its changes. */
+  cluster: Cluster;
+}
+
+/** Runs an action's phases in order, and closes whatever they opened. Errors: PhaseError, which names servers, step and cause. */
+export async function runAction(options: ActionOptions, phases: readonly Phase[]): Promise<ActionResult> {
+  const cluster = new Cluster(options);
+  try {
+    await runPhases(cluster, phases);
+    return { changes: cluster.changes, cluster };
+  } finally {
+    cluster.api?.close();
+    await Promise.all(cluster.nodes.filter((node) => node.connected).map((node) => node.host.close()));
+  }
+}
