@@ -5,7 +5,6 @@ import type { IncomingMessage } from 'node:http';
 import { PassThrough } from 'node:stream';
 import type { Readable } from 'node:stream';
 import type { Identity } from '../../src/pki/issue.ts';
-import type { TestControlPlane } from './control-plane.ts';
 
 export interface RawAnswer {
   status: number;
@@ -47,15 +46,22 @@ export interface WatchLine {
   object: JsonBody;
 }
 
+/** Where the API is, and who one is unless told otherwise: a TestControlPlane, or any other server. */
+export interface RawTarget {
+  url: string;
+  ca: Pick<Identity, 'certPem'>;
+  admin: Pick<Identity, 'certPem' | 'keyPem'>;
+}
+
 /** Requests with full control over headers and bytes, over HTTP/2 or HTTP/1.1. */
 export class RawApi {
-  readonly #plane: TestControlPlane;
-  readonly #identity: Identity | undefined;
+  readonly #plane: RawTarget;
+  readonly #identity: RawTarget['admin'] | undefined;
   readonly #http1: boolean;
   #session: ClientHttp2Session | undefined;
   readonly #agent = new https.Agent({ keepAlive: true });
 
-  constructor(plane: TestControlPlane, options: { http1?: boolean; identity?: Identity | null } = {}) {
+  constructor(plane: RawTarget, options: { http1?: boolean; identity?: Identity | null } = {}) {
     this.#plane = plane;
     this.#http1 = options.http1 ?? false;
     this.#identity = options.identity === null ? undefined : (options.identity ?? plane.admin);
