@@ -49,6 +49,20 @@ export class ResourceTable {
   all(): ServedResource[] {
     return [...this.#byPath.values()];
   }
+
+  /** Other versions and groups under which the same stored objects are served. */
+  equivalents(info: ResourceInfo): ResourceInfo[] {
+    const own = this.find(info.group, info.version, info.resource);
+    if (!own) return [];
+    const stored = storedPathOf(own);
+    return this.all()
+      .filter((other) => other !== own && storedPathOf(other) === stored)
+      .map((other) => other.info);
+  }
+}
+
+function storedPathOf({ definition }: ServedResource): string {
+  return pathOf(definition.storedAs?.info ?? definition.info);
 }
 
 function pathOf(info: { group: string; version: string; resource: string }): string {
