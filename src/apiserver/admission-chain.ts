@@ -14,6 +14,19 @@ export class AdmissionChain {
   }
 
   async admit(attributes: AdmissionAttributes, store: ObjectStore): Promise<void> {
+    let wanted = false;
+    const request = () => {
+      wanted = true;
+    };
+    const kept = new Map<string, unknown>();
+    attributes.reinvocation = { again: false, request, kept };
+    await this.#admitOnce(attributes, store);
+    if (!wanted) return;
+    attributes.reinvocation = { again: true, request, kept };
+    await this.#admitOnce(attributes, store);
+  }
+
+  async #admitOnce(attributes: AdmissionAttributes, store: ObjectStore): Promise<void> {
     for (const plugin of this.#plugins) {
       if (plugin.admit && plugin.handles(attributes)) await plugin.admit(attributes, store);
     }

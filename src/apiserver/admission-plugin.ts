@@ -22,6 +22,21 @@ export interface AdmissionAttributes {
   /** CreateOptions, UpdateOptions, PatchOptions or DeleteOptions of the request. */
   readonly options: KubeObject | undefined;
   readonly context: RequestContext;
+  /** Set by the chain for `admit`: what plugins that call others need to know of the first round. */
+  reinvocation?: Reinvocation;
+}
+
+/**
+ * Plugins that change an object as others tell them (webhooks, policies) may want to see what those after them
+ * made of it: then all `admit`s run a second time. Mirrors apiserver pkg/admission/attributes.go.
+ */
+export interface Reinvocation {
+  /** Whether this is the second round. */
+  readonly again: boolean;
+  /** Asks for the second round; nothing more in the second. */
+  request(): void;
+  /** What a plugin keeps from one round to the next, by its name. */
+  readonly kept: Map<string, unknown>;
 }
 
 /**

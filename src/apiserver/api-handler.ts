@@ -121,6 +121,7 @@ export class ApiHandler {
       dryRun: request.query.getAll('dryRun').includes('All'),
       fieldManager: request.query.get('fieldManager') ?? '',
       warn: (text) => warnings.add(text),
+      annotate: () => undefined,
     };
     await this.#authorize(context);
     if (info.isResourceRequest) {

@@ -101,4 +101,6 @@ export interface RequestContext {
   readonly fieldManager: string;
   /** Adds a Warning header to the answer (kubectl prints them). Repeats are dropped. */
   warn(text: string): void;
+  /** Adds an annotation to the request's audit event (`pod-security.kubernetes.io/…`); the first of a key stays. */
+  annotate(key: string, value: string): void;
 }

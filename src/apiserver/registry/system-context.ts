@@ -41,5 +41,6 @@ export function systemContext(clock: Clock): RequestContext {
     dryRun: false,
     fieldManager: 'slipway-apiserver',
     warn: () => undefined,
+    annotate: () => undefined,
   };
 }
