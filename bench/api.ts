@@ -3,23 +3,22 @@ import { join } from 'node:path';
 import { SERVICEACCOUNTS } from '../src/api/gen/resources.ts';
 import { isAlreadyExists } from '../src/client/errors.ts';
 import type { Order, Report } from './load-client.ts';
-import { cpuSeconds } from './measure.ts';
 import { ordinaryPod } from './pod.ts';
 import { ServerUnderTest } from './server-under-test.ts';
 import { micros, ms, rate, type Row, type Section } from './table.ts';
 
-const PODS = 500;
+export const PODS = 500;
 const PATH = '/api/v1/namespaces/default/pods';
 const MERGE_PATCH = 'application/merge-patch+json';
 
-interface Case {
+export interface Case {
   what: string;
   order: Omit<Extract<Order, { do: 'requests' }>, 'do' | 'url' | 'ca' | 'cert' | 'key' | 'sessions' | 'keys'>;
   /** Requests a second to reach. */
   target?: number;
 }
 
-const CASES: Case[] = [
+export const CASES: readonly Case[] = [
   {
     what: 'GET of a pod, 64 clients',
     order: { method: 'GET', path: `${PATH}/p{i}`, clients: 64, count: 20_000 },
@@ -87,18 +86,7 @@ async function withPods<T>(
   const dir = await mkdtemp(join(root, 'api-'));
   const server = await ServerUnderTest.start(join(dir, 'data'), { ownCore });
   try {
-    await ensureServiceAccount(server);
-    const pod = JSON.stringify(ordinaryPod('p{n}'));
-    const create = { method: 'POST', path: PATH, contentType: 'application/json', body: pod };
-    await server.load({
-      ...create,
-      do: 'requests',
-      sessions: 4,
-      clients: 16,
-      count: PODS,
-      keys: PODS,
-      warmUp: 0,
-    });
+    await createPods(server);
     await server.longestStallMs();
     return await body(server);
   } finally {
@@ -107,15 +95,32 @@ async function withPods<T>(
   }
 }
 
+/** Makes the pods that the cases work on. */
+export async function createPods(server: ServerUnderTest): Promise<Report> {
+  await ensureServiceAccount(server);
+  return server.load({
+    do: 'requests',
+    method: 'POST',
+    path: PATH,
+    contentType: 'application/json',
+    body: JSON.stringify(ordinaryPod('p{n}')),
+    sessions: 4,
+    clients: 16,
+    count: PODS,
+    keys: PODS,
+    warmUp: 0,
+  });
+}
+
 async function measure(
   server: ServerUnderTest,
   what: string,
   order: Case['order'],
   target: number | undefined,
 ): Promise<Row> {
-  const before = await cpuSeconds(server.pid);
+  const before = await server.cpuSeconds();
   const report = await server.load({ ...order, do: 'requests', sessions: 4, keys: PODS });
-  const used = (await cpuSeconds(server.pid)) - before;
+  const used = (await server.cpuSeconds()) - before;
   const cpuMicros = (used / (order.count * 1.1)) * 1e6;
   return {
     what,

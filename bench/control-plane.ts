@@ -16,7 +16,7 @@ import { waitFor } from '../test/helpers/wait-for.ts';
 import { freePort } from './free-port.ts';
 
 const EXECUTABLE = fileURLToPath(new URL('../dist/slipway', import.meta.url));
-const NODE = 'bench';
+export const BENCH_NODE = 'bench';
 
 /** Where the machine has two cores, the server has one for itself and its load comes from another. */
 const PINNED = cpus().length > 1 && spawnSync('taskset', ['--version']).status === 0;
@@ -73,7 +73,7 @@ export class ControlPlaneProcesses {
 
   async #startApiServer(core: number | undefined): Promise<void> {
     const file = (name: string): string => join(this.#dir, name);
-    const own = file(nodeIdentity(NODE, 'apiserver'));
+    const own = file(nodeIdentity(BENCH_NODE, 'apiserver'));
     const flags = [
       `--data-dir=${file('store')}`,
       '--bind-address=127.0.0.1',
@@ -104,11 +104,11 @@ export class ControlPlaneProcesses {
 }
 
 /** The keys of a cluster with one control plane, and kubeconfigs beside them. */
-async function writeKeys(dir: string, url: string): Promise<StateDirectory> {
+export async function writeKeys(dir: string, url: string): Promise<StateDirectory> {
   const state = new StateDirectory(dir);
   const { files } = clusterPki({
     clock: systemClock,
-    nodes: [{ name: NODE, addresses: ['127.0.0.1'], controlPlane: true }],
+    nodes: [{ name: BENCH_NODE, addresses: ['127.0.0.1'], controlPlane: true }],
     serviceAddress: '10.96.0.1',
     clusterDomain: 'cluster.local',
     extraNames: [],
@@ -116,8 +116,8 @@ async function writeKeys(dir: string, url: string): Promise<StateDirectory> {
   for (const [name, content] of Object.entries(files)) await state.write(name, content);
   const kubeconfigs = {
     'admin.kubeconfig': SUPER_ADMIN,
-    'controller-manager.conf': nodeIdentity(NODE, 'controller-manager'),
-    'scheduler.conf': nodeIdentity(NODE, 'scheduler'),
+    'controller-manager.conf': nodeIdentity(BENCH_NODE, 'controller-manager'),
+    'scheduler.conf': nodeIdentity(BENCH_NODE, 'scheduler'),
   };
   for (const [name, path] of Object.entries(kubeconfigs)) {
     const credential = { certPem: files[`${path}.crt`]!, keyPem: files[`${path}.key`]! };

@@ -1,5 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { pinned } from './control-plane.ts';
 import { freePort } from './free-port.ts';
 
 /** Debian's etcd on loopback, with its data in `dir`. */
@@ -10,17 +11,17 @@ export interface EtcdServer {
   stop(): Promise<void>;
 }
 
-/** Undefined where etcd is not installed and cannot be: the reason is on standard error. */
-export async function startEtcd(dir: string): Promise<EtcdServer | undefined> {
+/** On one core alone where one is given. Undefined where etcd is not installed and cannot be: the reason is on standard error. */
+export async function startEtcd(dir: string, core?: number): Promise<EtcdServer | undefined> {
   const version = installedVersion();
   if (version === undefined) return undefined;
   const url = `http://127.0.0.1:${await freePort()}`;
   const peerUrl = `http://127.0.0.1:${await freePort()}`;
   const flags = ['--data-dir', dir, '--listen-client-urls', url, '--advertise-client-urls', url];
   const peers = ['--listen-peer-urls', peerUrl, '--initial-advertise-peer-urls', peerUrl];
-  const child = spawn('etcd', [...flags, ...peers, '--initial-cluster', `default=${peerUrl}`], {
-    stdio: 'ignore',
-  });
+  const command = ['etcd', ...flags, ...peers, '--initial-cluster', `default=${peerUrl}`];
+  const [file, args] = core === undefined ? ['etcd', command.slice(1)] : pinned(core, command);
+  const child = spawn(file, args, { stdio: 'ignore' });
   await untilItAnswers(child, url);
   return {
     url,

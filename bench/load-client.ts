@@ -56,7 +56,8 @@ async function requests(order: Extract<Order, { do: 'requests' }>): Promise<Repo
       accept: order.accept ?? 'application/json',
       ...(order.contentType ? { 'content-type': order.contentType } : {}),
     };
-    bytes += await request(sessions[n % sessions.length]!, headers, order.body && fill(order.body));
+    const received = await request(sessions[n % sessions.length]!, headers, order.body && fill(order.body));
+    bytes += received;
   });
   return { ...latencies, bytes };
 }

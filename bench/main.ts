@@ -11,6 +11,7 @@ import { renderTable, type Section } from './table.ts';
 const SECTIONS: Record<string, (root: string) => Promise<Section>> = {
   cluster: async () => (await import('./cluster.ts')).benchCluster(),
   api: async (root) => (await import('./api.ts')).benchApi(root),
+  compare: async (root) => (await import('./compare.ts')).benchCompare(root),
   watch: async (root) => (await import('./watch.ts')).benchWatch(root),
   idle: async (root) => (await import('./idle.ts')).benchIdle(root),
   storage: async (root) => (await import('./storage.ts')).benchStorage(root),

@@ -6,30 +6,50 @@ import { loadKubeconfig } from '../src/client/kubeconfig.ts';
 import { RestClient } from '../src/client/rest-client.ts';
 import { ControlPlaneProcesses, pinned } from './control-plane.ts';
 import type { Connection, Order, Report } from './load-client.ts';
+import { cpuSeconds } from './measure.ts';
 
 const LOAD_CLIENT = fileURLToPath(new URL('load-client.ts', import.meta.url));
 
-/** The API server alone, and a load that comes from another process; each has a core of its own unless told otherwise. */
+export interface RunningServer {
+  kubeconfigPath: string;
+  /** Of the API server first, then of its store where that is a process of its own. */
+  pids: readonly number[];
+  stop(): Promise<void>;
+}
+
+/** An API server alone, and a load that comes from another process; each has a core of its own unless told otherwise. */
 export class ServerUnderTest {
-  readonly #controlPlane: ControlPlaneProcesses;
+  readonly #running: RunningServer;
   readonly #connection: Omit<Connection, 'sessions'>;
   readonly client: RestClient;
 
-  private constructor(controlPlane: ControlPlaneProcesses) {
-    this.#controlPlane = controlPlane;
-    const { servers, credentials } = loadKubeconfig(controlPlane.kubeconfigPath);
+  constructor(running: RunningServer) {
+    this.#running = running;
+    const { servers, credentials } = loadKubeconfig(running.kubeconfigPath);
     const { ca = '', cert = '', key = '' } = credentials();
     this.#connection = { url: servers[0]!, ca, cert, key };
-    this.client = new RestClient({ ...loadKubeconfig(controlPlane.kubeconfigPath), clock: systemClock });
+    this.client = new RestClient({ ...loadKubeconfig(running.kubeconfigPath), clock: systemClock });
   }
 
+  /** Ours, with the embedded store. */
   static async start(dataDir: string, { ownCore = true } = {}): Promise<ServerUnderTest> {
-    return new ServerUnderTest(await ControlPlaneProcesses.start(dataDir, ownCore ? 0 : undefined));
+    const processes = await ControlPlaneProcesses.start(dataDir, ownCore ? 0 : undefined);
+    return new ServerUnderTest({
+      kubeconfigPath: processes.kubeconfigPath,
+      // taskset execs its command, so this is the server itself.
+      pids: [processes.processes.get('apiserver')!.pid!],
+      stop: () => processes.stop(),
+    });
   }
 
-  /** taskset execs its command, so this is the server itself. */
   get pid(): number {
-    return this.#controlPlane.processes.get('apiserver')!.pid!;
+    return this.#running.pids[0]!;
+  }
+
+  /** CPU seconds of the server and its store. */
+  async cpuSeconds(): Promise<number> {
+    const each = await Promise.all(this.#running.pids.map((pid) => cpuSeconds(pid)));
+    return each.reduce((sum, seconds) => sum + seconds, 0);
   }
 
   /** Runs one order in a process of its own. */
@@ -58,7 +78,7 @@ export class ServerUnderTest {
 
   async stop(): Promise<void> {
     this.client.close();
-    await this.#controlPlane.stop();
+    await this.#running.stop();
   }
 }
 
