@@ -35,6 +35,7 @@ export interface Issued {
 export const SIGNER = 'pki/signer';
 export const ROOT = 'pki/ca';
 export const FRONT_PROXY_ROOT = 'pki/front-proxy-ca';
+const ETCD_ROOT = 'pki/etcd/ca';
 export const SERVICE_ACCOUNT = 'pki/sa';
 
 /**
@@ -65,6 +66,7 @@ export function clusterPki(
   for (const [path, commonName] of [
     [ROOT, 'kubernetes'],
     [FRONT_PROXY_ROOT, 'front-proxy-ca'],
+    [ETCD_ROOT, 'etcd-ca'],
   ] as const) {
     if (existing[`${path}.crt`] !== undefined) {
       keep(path);

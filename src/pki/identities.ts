@@ -4,7 +4,7 @@ import type { KeyUsage } from './extensions.ts';
 export interface IdentitySpec {
   /** Where it is kept in the state directory, without '.crt' and '.key'. */
   path: string;
-  ca: 'ca' | 'front-proxy-ca';
+  ca: 'ca' | 'front-proxy-ca' | 'etcd/ca';
   commonName: string;
   organizations: string[];
   usages: KeyUsage[];
@@ -93,5 +93,23 @@ function controlPlaneIdentities(node: PkiNode, options: IdentityOptions): Identi
     { ...client(at('front-proxy-client'), 'front-proxy-client'), ca: 'front-proxy-ca' },
     client(at('controller-manager'), 'system:kube-controller-manager'),
     client(at('scheduler'), 'system:kube-scheduler'),
+    ...etcdIdentities(node),
+  ];
+}
+
+/** What etcd shows to its clients and its peers, and what they show to it, under its own authority. */
+function etcdIdentities(node: PkiNode): IdentitySpec[] {
+  const at = (name: string): string => nodeIdentity(node.name, name);
+  const member: Pick<IdentitySpec, 'ca' | 'usages' | 'dnsNames' | 'ipAddresses'> = {
+    ca: 'etcd/ca',
+    usages: [...SERVER, 'client auth'],
+    dnsNames: [...new Set([node.name, 'localhost', ...node.addresses.filter((name) => !isAddress(name))])],
+    ipAddresses: [...new Set([...node.addresses.filter(isAddress), '127.0.0.1', '::1'])],
+  };
+  return [
+    { ...client(at('etcd/server'), node.name), ...member },
+    { ...client(at('etcd/peer'), node.name), ...member },
+    { ...client(at('etcd/healthcheck-client'), 'kube-etcd-healthcheck-client'), ca: 'etcd/ca' },
+    { ...client(at('apiserver-etcd-client'), 'kube-apiserver-etcd-client'), ca: 'etcd/ca' },
   ];
 }

@@ -175,7 +175,7 @@ test('where nobody may lower oom_score_adj, no unit asks for it', async (t) => {
 
 test('the PKI is written once: a second run issues nothing', async (t) => {
   const cluster = await prepared();
-  t.is(cluster.changes.length, 3 + 2 + 3 * 3 + 5 + 1);
+  t.is(cluster.changes.length, 4 + 2 + 3 * 3 + 9 + 1);
   const again = await prepared({ state: cluster.state, clock: systemClock });
   t.deepEqual(again.changes, []);
   t.deepEqual(again.pki, cluster.pki);

@@ -34,10 +34,14 @@ test('every identity of the cluster verifies against its root with openssl', (t)
   const { files, issued } = clusterPki(options);
   const dir = mkdtempSync(join(tmpdir(), 'slipway-pki-'));
   const leaves = Object.keys(files).filter((path) => path.endsWith('.crt'));
-  t.is(leaves.length, 3 + 2 + 3 + 3 + 5);
+  t.is(leaves.length, 4 + 2 + 3 + 3 + 9);
   t.is(issued.length, leaves.length + 1);
   for (const path of leaves) {
-    const root = path.includes('front-proxy') ? 'pki/front-proxy-ca.crt' : 'pki/ca.crt';
+    const root = path.includes('front-proxy')
+      ? 'pki/front-proxy-ca.crt'
+      : path.includes('etcd')
+        ? 'pki/etcd/ca.crt'
+        : 'pki/ca.crt';
     writeFileSync(join(dir, 'ca.pem'), files[root] ?? '');
     writeFileSync(join(dir, 'leaf.pem'), files[path] ?? '');
     t.regex(
@@ -81,10 +85,16 @@ test('only what changed is issued again, and says why', (t) => {
     },
     first.files,
   );
-  t.deepEqual(moved.issued, [{ path: 'nodes/cp1/apiserver', reason: 'names or addresses changed' }]);
+  t.deepEqual(
+    moved.issued,
+    ['apiserver', 'etcd/server', 'etcd/peer'].map((name) => ({
+      path: `nodes/cp1/${name}`,
+      reason: 'names or addresses changed',
+    })),
+  );
   const later = { ...systemClock, now: () => systemClock.now() + 340 * DAY_MS };
   const renewed = clusterPki({ ...options, clock: later }, first.files);
-  t.is(renewed.issued.length, 2 + 3 + 3 + 5, 'leaves, and no CA');
+  t.is(renewed.issued.length, 2 + 3 + 3 + 9, 'leaves, and no CA');
   t.regex(renewed.issued[0]?.reason ?? '', /^expires in 2\d days$/);
   t.is(renewed.files['pki/ca.crt'], first.files['pki/ca.crt']);
 });
