@@ -137,6 +137,11 @@ export class Node {
     return this.#host !== undefined;
   }
 
+  /** Whether the server was looked at: some commands leave those alone that they do not change. */
+  get probed(): boolean {
+    return this.#facts !== undefined;
+  }
+
   get facts(): Facts {
     if (this.#facts === undefined) throw new Error(`${this.name} is used before the phase "facts"`);
     return this.#facts;

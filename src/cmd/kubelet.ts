@@ -6,6 +6,7 @@ import { addComponentFlags, port, runAsComponent, type ComponentFlags } from './
 
 interface KubeletFlags extends ComponentFlags {
   kubeconfig: string;
+  apiServers?: string[];
   bootstrapKubeconfig?: string;
   hostnameOverride: string;
   nodeIp?: string[];
@@ -36,6 +37,7 @@ export function kubeletCommand(): Command {
     .description('register this machine as a node and run its pods')
     .requiredOption('--kubeconfig <file>', 'how to reach the API servers; written on the first start')
     .requiredOption('--client-ca-file <file>', 'authority of those who may ask this node’s server')
+    .option('--api-servers <urls>', 'API servers to use instead of those in the kubeconfigs', urls)
     .option('--bootstrap-kubeconfig <file>', 'credential for the first start, a bootstrap token')
     .option('--hostname-override <name>', 'name of this node', hostname().toLowerCase())
     .option('--node-ip <addresses>', 'addresses of this node, the preferred first', addresses)
@@ -93,6 +95,14 @@ function addresses(text: string): string[] {
   if (!list.every((address) => isIP(address)))
     throw new InvalidArgumentError('It is one address, or several with commas.');
   return list;
+}
+
+function urls(text: string): string[] {
+  const parsed = list(text).map((url) => (URL.canParse(url) ? new URL(url) : undefined));
+  if (parsed.length === 0 || !parsed.every((url) => url?.protocol === 'https:')) {
+    throw new InvalidArgumentError('It is https://10.0.0.1:6443, or several with commas.');
+  }
+  return parsed.map((url) => url?.origin ?? '');
 }
 
 function labels(text: string): Record<string, string> {

@@ -34,7 +34,13 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
   await chmod(options.rootDir, 0o755);
   const store = new CertificateStore(options.certDir, 'kubelet-client', clock);
   const connect = (path: string): Client =>
-    new RestClient({ ...loadKubeconfig(path, { clock }), userAgent: 'slipway-kubelet', clock, log });
+    new RestClient({
+      ...loadKubeconfig(path, { clock }),
+      ...(options.apiServers ? { servers: options.apiServers } : {}),
+      userAgent: 'slipway-kubelet',
+      clock,
+      log,
+    });
   await bootstrapCredentials(
     {
       kubeconfigPath: options.kubeconfig,

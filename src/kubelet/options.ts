@@ -9,6 +9,8 @@ import type { PodEvents } from './events.ts';
 export interface KubeletOptions {
   /** --kubeconfig. Written from the bootstrap kubeconfig where it does not exist yet. */
   kubeconfig: string;
+  /** --api-servers: base addresses that take the place of those in the kubeconfigs. */
+  apiServers?: string[] | undefined;
   /** --bootstrap-kubeconfig: a token that may ask for a client certificate. */
   bootstrapKubeconfig?: string;
   /** --hostname-override, else the host's name in lower case. */

@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import { renderKubeconfig } from '../../pki/kubeconfig.ts';
 import { nodeIdentity } from '../../pki/identities.ts';
 import type { Identity } from '../../pki/issue.ts';
@@ -7,8 +8,14 @@ import type { Cluster, Node } from '../cluster.ts';
 export const KUBERNETES_DIRECTORY = '/etc/kubernetes';
 export const PKI_DIRECTORY = '/etc/kubernetes/pki';
 export const STORE_DIRECTORY = '/var/lib/slipway/store';
+/** The embedded store's file, by which a server tells that it has one. */
+export const STORE_FILE = `${STORE_DIRECTORY}/store.db`;
+/** Where the embedded store stays when its content has moved to etcd. */
+export const MOVED_STORE_DIRECTORY = '/var/lib/slipway/store-before-etcd';
 /** The user that runs what needs no rights of root. */
 export const SERVICE_USER = 'slipway';
+/** The user that etcd runs as: Debian's name for it. */
+export const ETCD_USER = 'etcd';
 const SERVICE_OWNER = `${SERVICE_USER}:${SERVICE_USER}`;
 
 const pem = (cluster: Cluster, path: string): string => {
@@ -30,17 +37,22 @@ export const publicPem = (cluster: Cluster, source: string, name: string): FileS
 });
 
 /** A private key of the control plane: for its user alone. */
-export const secretPem = (cluster: Cluster, source: string, name: string): FileSpec => ({
+export const secretPem = (
+  cluster: Cluster,
+  source: string,
+  name: string,
+  owner = SERVICE_OWNER,
+): FileSpec => ({
   path: `${PKI_DIRECTORY}/${name}`,
   content: pem(cluster, source),
   mode: 0o600,
-  owner: SERVICE_OWNER,
+  owner,
 });
 
 /** Certificate and key of a node's identity under kubeadm's names. */
-export const pairFiles = (node: Node, name: string): FileSpec[] => [
+export const pairFiles = (node: Node, name: string, owner = SERVICE_OWNER): FileSpec[] => [
   publicPem(node.cluster, `${nodeIdentity(node.name, name)}.crt`, `${name}.crt`),
-  secretPem(node.cluster, `${nodeIdentity(node.name, name)}.key`, `${name}.key`),
+  secretPem(node.cluster, `${nodeIdentity(node.name, name)}.key`, `${name}.key`, owner),
 ];
 
 /**
@@ -55,6 +67,18 @@ export const clientCaFile = (cluster: Cluster): FileSpec => ({
 
 export const caFile = (cluster: Cluster): FileSpec => publicPem(cluster, 'pki/ca.crt', 'ca.crt');
 
+/**
+ * The API servers in the order in which a node tries them: its own first, where it has one; the others begin at
+ * different ones by their names, so that each API server has its share of them.
+ */
+export function apiServersFor(node: Node): [string, ...string[]] {
+  const { cluster } = node;
+  const servers = cluster.apiServers;
+  const own = servers.findIndex((server) => server.includes(`//${node.address}:`));
+  const start = own >= 0 ? own : crc32(node.name) % servers.length;
+  return [...servers.slice(start), ...servers.slice(0, start)] as [string, ...string[]];
+}
+
 /** /etc/kubernetes/<name>.conf for a component of this node. */
 export function kubeconfigFile(
   node: Node,
@@ -64,12 +88,12 @@ export function kubeconfigFile(
 ): FileSpec {
   const { cluster } = node;
   const local = `https://127.0.0.1:${cluster.inventory.api.port}`;
-  const others = cluster.apiServers.filter((server) => !server.includes(`//${node.address}:`));
+  const others = apiServersFor(node).filter((server) => !server.includes(`//${node.address}:`));
   return {
     path: `${KUBERNETES_DIRECTORY}/${name}.conf`,
     content: renderKubeconfig({
       clusterName: cluster.inventory.cluster.name,
-      servers: options.local ? [local, ...others] : cluster.apiServers,
+      servers: options.local ? [local, ...others] : apiServersFor(node),
       caPem: pem(cluster, 'pki/ca.crt'),
       user,
       credential: identityOf(cluster, nodeIdentity(node.name, name)),

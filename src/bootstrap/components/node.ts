@@ -2,7 +2,7 @@ import type { Node } from '../cluster.ts';
 import { sandboxImageOf } from '../release.ts';
 import { render } from '../render.ts';
 import { buildComponent, ownComponent, type Component } from './component.ts';
-import { caFile, kubeconfigFile, KUBERNETES_DIRECTORY, PKI_DIRECTORY } from './files.ts';
+import { apiServersFor, caFile, kubeconfigFile, KUBERNETES_DIRECTORY, PKI_DIRECTORY } from './files.ts';
 
 const CONTAINERD_CONFIG = '/etc/containerd/config.toml';
 const CONTAINERD_DROP_IN = '/etc/systemd/system/containerd.service.d/10-slipway.conf';
@@ -32,6 +32,7 @@ export function kubelet(node: Node): Component {
   const { cluster } = node;
   const flags = [
     `--kubeconfig=${KUBELET_CONFIG}`,
+    `--api-servers=${apiServersFor(node).join(',')}`,
     `--bootstrap-kubeconfig=${BOOTSTRAP_CONFIG}`,
     `--hostname-override=${node.name}`,
     `--node-ip=${node.address}`,

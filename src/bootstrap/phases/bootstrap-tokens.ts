@@ -7,6 +7,7 @@ import { renderKubeconfig } from '../../pki/kubeconfig.ts';
 import { putFiles, removeFiles } from '../../provision/files.ts';
 import type { Cluster, Node } from '../cluster.ts';
 import { BOOTSTRAP_CONFIG, KUBELET_CONFIG } from '../components/node.ts';
+import { apiServersFor } from '../components/files.ts';
 import { BOOTSTRAPPERS } from '../objects/bootstrap-objects.ts';
 import { allNodes, type ClusterPhase, type NodePhase } from '../phase.ts';
 import { apiOf } from './wait-apiserver.ts';
@@ -31,7 +32,7 @@ export const issueBootstrapTokens: NodePhase = {
       await apiOf(cluster).create(SECRETS, tokenSecret(node, id, secret, cluster.clock.now() + LIFETIME_MS));
       const content = renderKubeconfig({
         clusterName: cluster.inventory.cluster.name,
-        servers: cluster.apiServers,
+        servers: apiServersFor(node),
         caPem: cluster.pki['pki/ca.crt'] ?? '',
         user: 'tls-bootstrap-token-user',
         credential: { token: `${id}.${secret}` },

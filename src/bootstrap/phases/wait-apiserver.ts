@@ -2,47 +2,65 @@ import { messageOf, SlipwayError } from '../../base/errors.ts';
 import { SUPER_ADMIN } from '../../pki/identities.ts';
 import { unitJournal } from '../../provision/units.ts';
 import { openApiAccess } from '../api-access.ts';
-import type { Cluster } from '../cluster.ts';
+import type { Cluster, Node } from '../cluster.ts';
 import { identityOf } from '../components/files.ts';
 import type { ClusterPhase } from '../phase.ts';
 
 const READY_MS = 60_000;
 
-/** Waits until the API server says that it is ready, and keeps the client for the phases that follow. */
+/** Waits until every API server that this run reaches is ready, and keeps a client of them for the phases that follow. */
 export const waitApiserver: ClusterPhase = {
   id: 'wait-apiserver',
   title: 'Wait for the API server',
   kind: 'wait',
   run: async (cluster) => {
-    const node = cluster.firstControlPlane;
-    const caPem = cluster.pki['pki/ca.crt'] ?? '';
-    cluster.api = await openApiAccess(node.host, {
+    const nodes = cluster.controlPlanes.filter(({ connected }) => connected);
+    await Promise.all(nodes.map((node) => untilReady(node)));
+    await useApi(cluster, nodes);
+  },
+};
+
+/** Opens the client that later phases use, on the API servers of these nodes. */
+export async function useApi(cluster: Cluster, nodes: readonly Node[]): Promise<void> {
+  cluster.api?.close();
+  cluster.api = await openApi(cluster, nodes);
+}
+
+const openApi = (cluster: Cluster, nodes: readonly Node[]): ReturnType<typeof openApiAccess> =>
+  openApiAccess(
+    nodes.map(({ host }) => host),
+    {
       port: cluster.inventory.api.port,
-      caPem,
+      caPem: cluster.pki['pki/ca.crt'] ?? '',
       identity: identityOf(cluster, SUPER_ADMIN),
       clock: cluster.clock,
-    });
-    const deadlineMs = cluster.clock.monotonicMs() + READY_MS;
-    let last = 'no answer';
+    },
+  );
+
+/** Waits until the API server of one node says that it is ready. E_NOT_READY, with the end of its journal. */
+export async function untilReady(node: Node, withinMs = READY_MS): Promise<void> {
+  const { cluster } = node;
+  const { client, close } = await openApi(cluster, [node]);
+  const deadlineMs = cluster.clock.monotonicMs() + withinMs;
+  let last = 'no answer';
+  try {
     for (;;) {
       try {
-        const { status, body } = await cluster.api.client.request('GET', '/readyz');
+        const { status, body } = await client.request('GET', '/readyz');
         if (status === 200) return;
         last = `it answers ${status}: ${body.toString('utf8').slice(0, 200)}`;
       } catch (error) {
         last = messageOf(error);
       }
-      if (cluster.clock.monotonicMs() > deadlineMs) throw await notReady(cluster, last);
+      if (cluster.clock.monotonicMs() > deadlineMs) break;
       await cluster.clock.sleep(200, cluster.signal);
     }
-  },
-};
-
-async function notReady(cluster: Cluster, last: string): Promise<SlipwayError> {
-  const node = cluster.firstControlPlane;
+  } finally {
+    close();
+  }
   const journal = await unitJournal(node.host, 'slipway-apiserver.service');
-  const message = `${node.name}: the API server is not ready after ${READY_MS / 1000} s: ${last}; its journal ends with:\n${journal}`;
-  return new SlipwayError('E_NOT_READY', message, {
+  const message = `${node.name}: the API server is not ready after ${withinMs / 1000} s: ${last}; its journal ends with:\n${journal}`;
+  throw new SlipwayError('E_NOT_READY', message, {
     hint: `look at "journalctl -u slipway-apiserver" on ${node.name}, then run the same command again`,
   });
 }
