@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { admissionPlugins } from './admission/plugins.ts';
+import { AdmissionWebhooks } from './admission/webhooks/admission-webhooks.ts';
 import { AdmissionChain } from './admission-chain.ts';
 import type { ApiHandlerOptions } from './api-handler.ts';
 import type { ApiServerOptions } from './api-server-options.ts';
@@ -31,6 +32,8 @@ import { CacheFeed } from './watch-cache/cache-feed.ts';
 import { ParsedObjects } from './watch-cache/cache-entry.ts';
 import { WatchCache } from './watch-cache/watch-cache.ts';
 import { WatchHub } from './watch/watch-hub.ts';
+import { ServiceResolver } from './webhook-client/service-resolver.ts';
+import { WebhookClient } from './webhook-client/webhook-client.ts';
 
 const PARSED_BYTES = 8 * 1024 * 1024;
 
@@ -55,6 +58,8 @@ export class ControlPlane {
   readonly policy: Policy;
   readonly roleAggregation: RoleAggregation;
   readonly network: ServiceNetwork;
+  readonly webhookClient: WebhookClient;
+  readonly admissionWebhooks: AdmissionWebhooks;
   readonly metrics = new ServerMetrics();
   readonly #inFlight = new InFlight();
   /** Names of start-up steps that are not done yet; while there are any, /readyz fails. */
@@ -95,11 +100,21 @@ export class ControlPlane {
     }
     for (const definition of genericDefinitions(this.table)) this.table.add(definition);
     this.hub = new WatchHub({ cache: this.cache, clock, log });
+    this.webhookClient = new WebhookClient({ resolver: new ServiceResolver(this.store), clock });
+    this.admissionWebhooks = new AdmissionWebhooks({
+      feed,
+      store: this.store,
+      table: this.table,
+      client: this.webhookClient,
+      uuid: () => random.uuid(),
+      log,
+    });
     const admission = new AdmissionChain(
       admissionPlugins({
         authorizer: this.policy.authorizer,
         clock,
         random: (limit) => random.below(limit),
+        webhooks: this.admissionWebhooks,
       }),
     );
     const { cache, store, table } = this;
@@ -179,6 +194,8 @@ export class ControlPlane {
 
   stop(): void {
     this.hub.stop();
+    this.admissionWebhooks.stop();
+    this.webhookClient.close();
     this.policy.stop();
     this.cache.stop();
     this.metrics.close();

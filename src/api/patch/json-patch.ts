@@ -1,6 +1,7 @@
 import jsonPatch, { JsonPatchError, type Operation } from 'fast-json-patch';
 import { messageOf } from '../../base/errors.ts';
 import { deepClone, isObject } from '../objects.ts';
+import type { JsonObject } from '../objects.ts';
 import { PatchError } from './errors.ts';
 
 /** Upstream's limit (apiserver's endpoints/handlers/patch.go). */
@@ -41,22 +42,58 @@ function checkOperation(operation: unknown): void {
   }
 }
 
+/** Mirrors the texts of gopkg.in/evanphx/json-patch.v4 patch.go. */
 function describe(error: unknown): string {
   if (!(error instanceof JsonPatchError)) return `the patch cannot be applied: ${messageOf(error)}`;
-  const operation = error.operation as { op?: string; path?: string } | undefined;
-  const op = operation?.op ?? 'patch';
-  const path = operation?.path ?? '';
+  const operation = error.operation as { op?: string; path?: string; from?: string } | undefined;
+  const { op = 'patch', path = '', from = '' } = operation ?? {};
   switch (error.name) {
     case 'TEST_OPERATION_FAILED':
-      return `testing path ${path} failed: test failed`;
+      return `testing value ${path} failed: test failed`;
     case 'OPERATION_PATH_UNRESOLVABLE':
     case 'OPERATION_PATH_CANNOT_ADD':
     case 'OPERATION_FROM_UNRESOLVABLE':
-      return `${op} operation does not apply: doc is missing path: "${path}": missing value`;
+      return missing(op, path, from, error.tree);
     case 'OPERATION_VALUE_OUT_OF_BOUNDS':
     case 'OPERATION_PATH_ILLEGAL_ARRAY_INDEX':
-      return `error in ${op} for path: '${path}': Unable to access invalid index: ${path.split('/').at(-1)}: invalid index referenced`;
+      return `error in ${op} for path: '${path}': Unable to access invalid index: ${lastPart(path)}: invalid index referenced`;
     default:
       return `${op} operation does not apply: ${error.message.split('\n')[0]}`;
   }
+}
+
+function missing(op: string, path: string, from: string, tree: unknown): string {
+  switch (op) {
+    case 'remove':
+      if (!hasParent(tree, path)) break;
+      return `error in remove for path: '${path}': Unable to remove nonexistent key: ${lastPart(path)}: missing value`;
+    case 'replace': {
+      const what = hasParent(tree, path) ? 'key' : 'path';
+      return `replace operation does not apply: doc is missing ${what}: ${path}: missing value`;
+    }
+    case 'move':
+      if (!hasParent(tree, from)) {
+        return `move operation does not apply: doc is missing from path: ${from}: missing value`;
+      }
+      return `error in move for path: '${lastPart(from)}': Unable to remove nonexistent key: ${lastPart(from)}: missing value`;
+    case 'copy':
+      return `copy operation does not apply: doc is missing from path: ${from}: missing value`;
+    case 'test':
+      return `test operation does not apply: is missing path: ${path}: missing value`;
+    default:
+  }
+  return `${op} operation does not apply: doc is missing path: "${path}": missing value`;
+}
+
+function lastPart(path: string): string {
+  return (path.split('/').at(-1) ?? '').replaceAll('~1', '/').replaceAll('~0', '~');
+}
+
+function hasParent(tree: unknown, path: string): boolean {
+  let at = tree;
+  for (const part of path.split('/').slice(1, -1)) {
+    if (!isObject(at) && !Array.isArray(at)) return false;
+    at = (at as JsonObject)[part.replaceAll('~1', '/').replaceAll('~0', '~')];
+  }
+  return isObject(at) || Array.isArray(at);
 }

@@ -18,6 +18,7 @@ export interface AdmissionOptions {
   clock: Clock;
   /** A whole number from 0 to below the limit. */
   random(limit: number): number;
+  webhooks: { mutatingPlugin: AdmissionPlugin; validatingPlugin: AdmissionPlugin };
 }
 
 /** The built-in plugins in upstream's order (pkg/kubeapiserver/options/plugins.go). */
@@ -37,5 +38,7 @@ export function admissionPlugins(options: AdmissionOptions): AdmissionPlugin[] {
     certificateSigning(options.authorizer),
     certificateSubjectRestriction,
     defaultIngressClass,
+    options.webhooks.mutatingPlugin,
+    options.webhooks.validatingPlugin,
   ];
 }

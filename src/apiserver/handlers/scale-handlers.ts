@@ -44,13 +44,13 @@ export async function handleScale(call: ResourceCall, scale: ScaleSubresource<Ku
       name: info.name,
       context,
       dryRun: options.dryRun,
-      admission: true,
-      options: options.object,
+      // Reviewed as the Scale that it is, below.
+      admission: false,
     },
-    (current) => {
+    async (current) => {
       const managers = new ScaleManagers(env, served, scale, current);
       const before = scaleOf(scale, current);
-      const wanted = change.scaled(before, managers);
+      const wanted = await review(call, change.scaled(before, managers), before, options);
       check(call, wanted, current);
       const copy = served.codec.clone(current);
       scale.write(copy, wanted.spec?.replicas ?? 0);
@@ -61,6 +61,33 @@ export async function handleScale(call: ResourceCall, scale: ScaleSubresource<Ku
     },
   );
   await sendObject(target, 200, scaleOf(scale, outcome.object), representation);
+}
+
+/** Admission sees the subresource's own kind. */
+async function review(
+  call: ResourceCall,
+  wanted: Scale,
+  before: Scale,
+  options: WriteOptions,
+): Promise<Scale> {
+  const { env, served, context } = call;
+  const { namespace, name } = context.info;
+  wanted.kind = 'Scale';
+  wanted.apiVersion = 'autoscaling/v1';
+  const attributes = {
+    operation: 'UPDATE' as const,
+    resource: served.info,
+    subresource: 'scale',
+    namespace,
+    name,
+    object: wanted as KubeObject | undefined,
+    oldObject: before,
+    options: options.object,
+    context,
+  };
+  await env.admission.admit(attributes, env.store);
+  await env.admission.validate(attributes, env.store);
+  return attributes.object as Scale;
 }
 
 interface ScaleChange {

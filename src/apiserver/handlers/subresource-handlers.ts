@@ -1,10 +1,10 @@
 import type { KubeObject } from '../../api/resource.ts';
-import { apiVersionOf } from '../../api/resource.ts';
 import { decodeBody } from '../codec/decode-body.ts';
 import { readEntry } from '../registry/read-entry.ts';
 import type { ActionRequest, ActionSubresource, ConnectSubresource } from '../resource-definition.ts';
 import { sendObject } from '../respond/send.ts';
 import { methodNotAllowed, notFound } from '../status-errors.ts';
+import { connectOptions } from './connect-options.ts';
 import { negotiatePlain } from './resource-call.ts';
 import type { ResourceCall } from './resource-call.ts';
 import { parseWriteOptions } from './write-options.ts';
@@ -76,14 +76,27 @@ async function admit(
 
 /** A stream through the server to elsewhere. The handler takes the exchange over. */
 export async function handleConnect(call: ResourceCall, connect: ConnectSubresource): Promise<void> {
-  const { env, served, context, target } = call;
+  const { env, context, target } = call;
   const { info, http } = context;
   if (!connect.methods.includes(http.method.toLowerCase())) throw methodNotAllowed();
-  const options: KubeObject = connect.options?.(http.query) ?? {
-    kind: connect.kind.kind,
-    apiVersion: apiVersionOf(connect.kind),
-    ...Object.fromEntries(http.query),
-  };
+  const rest = restOf(info.path, info.parts.length);
+  // Logs are read, not connected to.
+  if (connect.name !== 'log') await admitConnect(call, connect, rest);
+  await connect.connect({
+    namespace: info.namespace,
+    name: info.name,
+    rest,
+    http,
+    response: target.response,
+    context,
+    store: env.store,
+  });
+}
+
+async function admitConnect(call: ResourceCall, connect: ConnectSubresource, rest: string): Promise<void> {
+  const { env, served, context } = call;
+  const { info, http } = context;
+  const options = connect.options?.(http.query) ?? connectOptions(connect.kind, http.query, rest);
   const attributes = {
     operation: 'CONNECT' as const,
     resource: served.info,
@@ -97,15 +110,6 @@ export async function handleConnect(call: ResourceCall, connect: ConnectSubresou
   };
   await env.admission.admit(attributes, env.store);
   await env.admission.validate(attributes, env.store);
-  await connect.connect({
-    namespace: info.namespace,
-    name: info.name,
-    rest: restOf(info.path, info.parts.length),
-    http,
-    response: target.response,
-    context,
-    store: env.store,
-  });
 }
 
 /** What follows '/proxy' in the path as the client wrote it, with its slash. */

@@ -30,7 +30,8 @@ export async function handleCreate(call: ResourceCall): Promise<void> {
   if (virtual) {
     const representation = negotiateObject(call);
     served.definition.strategy?.defaults?.(object);
-    const answer = await virtual.create(object, context, env.store);
+    const reviewed = await reviewVirtual(call, object, options);
+    const answer = await virtual.create(reviewed, context, env.store);
     await sendObject(
       target,
       201,
@@ -50,6 +51,29 @@ export async function handleCreate(call: ResourceCall): Promise<void> {
     manager: managerOrUserAgent(options.fieldManager, context.http.headers['user-agent']),
   });
   await sendStored(target, served, 201, outcome, representation, env.clock.now());
+}
+
+/** What is answered and never stored goes through admission as well. */
+async function reviewVirtual(
+  call: ResourceCall,
+  object: KubeObject,
+  options: WriteOptions,
+): Promise<KubeObject> {
+  const { env, served, context } = call;
+  const attributes = {
+    operation: 'CREATE' as const,
+    resource: served.info,
+    subresource: '',
+    namespace: context.info.namespace,
+    name: object.metadata?.name ?? '',
+    object: object as KubeObject | undefined,
+    oldObject: undefined,
+    options: options.object,
+    context,
+  };
+  await env.admission.admit(attributes, env.store);
+  await env.admission.validate(attributes, env.store);
+  return attributes.object ?? object;
 }
 
 /** PUT to an object, or to a part of it. */

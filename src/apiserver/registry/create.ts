@@ -69,6 +69,7 @@ async function createOnce(
   if (params.admission) {
     await env.admission.admit(attributes, env.store);
     object = attributes.object ?? object;
+    checkNamespace(served, object, params.namespace);
     strategy?.defaults?.(object);
   }
   prepare(env, served, object, context);

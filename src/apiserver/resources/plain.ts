@@ -8,7 +8,6 @@ import {
   IPADDRESSES,
   MUTATINGADMISSIONPOLICIES,
   MUTATINGADMISSIONPOLICYBINDINGS,
-  MUTATINGWEBHOOKCONFIGURATIONS,
   PRIORITYLEVELCONFIGURATIONS,
   RESOURCECLAIMS,
   RESOURCECLAIMTEMPLATES,
@@ -16,13 +15,16 @@ import {
   SERVICECIDRS,
   VALIDATINGADMISSIONPOLICIES,
   VALIDATINGADMISSIONPOLICYBINDINGS,
-  VALIDATINGWEBHOOKCONFIGURATIONS,
   VOLUMEATTACHMENTS,
   VOLUMEATTRIBUTESCLASSES,
 } from '../../api/gen/resources.ts';
 import type { KubeObject, ResourceInfo } from '../../api/resource.ts';
 import { CRD_DEFINITION } from '../crd/crd-definition.ts';
 import type { ResourceDefinition } from '../resource-definition.ts';
+import {
+  mutatingwebhookconfigurations,
+  validatingwebhookconfigurations,
+} from './admissionregistration/webhookconfigurations.ts';
 import { define, statusOf, statusStrategy } from './define.ts';
 
 /** Kinds that are stored and served by their schema alone, without rules of their own yet. */
@@ -38,10 +40,10 @@ function withStatus<T extends KubeObject>(
 export const PLAIN_RESOURCES: readonly ResourceDefinition[] = [
   define(MUTATINGADMISSIONPOLICIES, { categories: EXTENSIONS }),
   define(MUTATINGADMISSIONPOLICYBINDINGS, { categories: EXTENSIONS }),
-  define(MUTATINGWEBHOOKCONFIGURATIONS, { categories: EXTENSIONS }),
+  mutatingwebhookconfigurations,
   withStatus(VALIDATINGADMISSIONPOLICIES, { categories: EXTENSIONS }),
   define(VALIDATINGADMISSIONPOLICYBINDINGS, { categories: EXTENSIONS }),
-  define(VALIDATINGWEBHOOKCONFIGURATIONS, { categories: EXTENSIONS }),
+  validatingwebhookconfigurations,
   CRD_DEFINITION,
   withStatus(APISERVICES, { categories: EXTENSIONS }),
   withStatus(FLOWSCHEMAS),
