@@ -25,6 +25,11 @@ const COMMANDS: Record<string, Entry> = {
     group: 'Commands:',
     load: async () => (await import('./server.ts')).serverCommand(),
   },
+  'move-store': {
+    summary: 'copy an embedded store into an empty etcd',
+    group: 'Commands:',
+    load: async () => (await import('./move-store.ts')).moveStoreCommand(),
+  },
   'sandbox-image': {
     summary: 'write the image of pod sandboxes as a tar',
     group: 'Commands:',
