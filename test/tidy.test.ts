@@ -25,7 +25,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   network: ['client', 'api', 'base'],
   kubelet: ['client', 'api', 'pki', 'base'],
   provision: ['base'],
-  bootstrap: ['provision', 'pki', 'client', 'api', 'base'],
+  bootstrap: ['provision', 'pki', 'client', 'storage', 'api', 'base'],
 };
 
 /** Packages that one folder alone may know. */

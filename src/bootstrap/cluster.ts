@@ -22,6 +22,16 @@ export interface ClusterOptions {
   bundlePath?: string;
   /** For the root keys. */
   passphrase?: string;
+  /** An etcd on this machine, instead of the distribution's. */
+  etcdBinaryPath?: string;
+}
+
+/** An etcd that the operator gave, and where it goes on the servers. */
+export interface EtcdBinary {
+  path: string;
+  sha256: string;
+  bytes: number;
+  target: string;
 }
 
 /** A cluster while a command works on it: what is wanted, what is there, and what has been changed. */
@@ -34,12 +44,15 @@ export class Cluster {
   readonly dryRun: boolean;
   readonly bundlePath: string | undefined;
   readonly passphrase: string | undefined;
+  readonly etcdBinaryPath: string | undefined;
   readonly nodes: readonly Node[];
   readonly report: Report;
   /** Sentences of what has been changed, or in a dry run would be. */
   readonly changes: Array<{ node: string | undefined; change: string }> = [];
   /** Set by the phase 'pki'. */
   pki: PkiFiles = {};
+  /** Set by the phase 'validate-etcd', where the inventory names one. */
+  etcdBinary: EtcdBinary | undefined;
   /** Set by the phase 'wait-apiserver'; not in a dry run before the first `up`. */
   api: ApiAccess | undefined;
   /** The phase that runs, for the report. */
@@ -54,6 +67,7 @@ export class Cluster {
     this.dryRun = options.dryRun;
     this.bundlePath = options.bundlePath;
     this.passphrase = options.passphrase;
+    this.etcdBinaryPath = options.etcdBinaryPath;
     this.report = options.report;
     this.nodes = options.inventory.servers.map((entry) => new Node(this, entry));
   }

@@ -39,13 +39,13 @@ export function bundleCommand(): Command {
     )
     .addHelpText('after', EXAMPLES)
     .action(async (flags: BundleFlags) => {
-      const [{ makeBundle }, { PACKAGES }] = await Promise.all([
+      const [{ makeBundle }, { ALL_PACKAGES }] = await Promise.all([
         import('../bootstrap/bundle/make-bundle.ts'),
         import('../bootstrap/phases/packages.ts'),
       ]);
       const manifest = await makeBundle({
         output: resolve(flags.output),
-        packages: PACKAGES,
+        packages: ALL_PACKAGES,
         suite: flags.suite,
         architecture: flags.arch,
         mirror: flags.mirror,

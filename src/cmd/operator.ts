@@ -125,6 +125,7 @@ async function actionOptions(
   );
   const executable = flags.executable ?? (isExecutable() ? process.execPath : checkoutPath('dist/slipway'));
   const bundle = flags.bundle ?? (inventory.packages.bundle && expandPath(inventory.packages.bundle, folder));
+  const etcdBinary = inventory.etcd.binary && expandPath(inventory.etcd.binary, folder);
   const passphrase = await readPassphrase(flags);
   const knownHostsFiles: [string, ...string[]] = [state.knownHostsPath];
   if (flags.knownHosts) knownHostsFiles.push(resolve(flags.knownHosts));
@@ -145,6 +146,7 @@ async function actionOptions(
     signal,
     dryRun: flags.dryRun === true,
     ...(bundle ? { bundlePath: bundle } : {}),
+    ...(etcdBinary ? { etcdBinaryPath: etcdBinary } : {}),
     ...(passphrase === undefined ? {} : { passphrase }),
     open: async (node) =>
       SshHost.open(await sshTarget(inventory, node.entry, targetOptions), {

@@ -66,10 +66,16 @@ test(
   /i\.yaml:3: servers: no server has the role control-plane/,
 );
 test(
-  'more than one control plane',
+  'two control planes: an even number only adds what can fail',
   refused,
   (text) => text.replace('roles: [worker]', 'roles: [control-plane]'),
-  /servers\[1\]\.roles: 2 servers have the role control-plane \(cp1, w1\)/,
+  /servers\[1\]\.roles: 2 servers have the role control-plane \(cp1, w1\): there must be 1, 3 or 5\. 2 need 2 alive, so that none may fail, as of 1/,
+);
+test(
+  'a virtual address that a server has already',
+  refused,
+  add('api: { virtualAddress: 10.0.0.1 }\n'),
+  /api\.virtualAddress: 10\.0\.0\.1 is the address of cp1/,
 );
 test(
   'an unknown role',

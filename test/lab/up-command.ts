@@ -27,13 +27,23 @@ export async function slipwayUp(lab: Lab, run: UpRun): Promise<CommandResult> {
   return await lab.fabricTryExec(command, { env, timeoutMs: run.timeoutMs ?? 60_000 });
 }
 
+/** Any command on an inventory, in the same way. */
+export async function slipwayCommand(lab: Lab, name: string, run: UpRun): Promise<CommandResult> {
+  const { command, env } = await upCommand(lab, run, name);
+  return await lab.fabricTryExec(command, { env, timeoutMs: run.timeoutMs ?? 60_000 });
+}
+
 /** The same as a child process, for runs that a test looks into or breaks off. */
 export async function startSlipwayUp(lab: Lab, run: UpRun): Promise<ChildProcess> {
   const { command, env } = await upCommand(lab, run);
   return lab.fabricSpawn(command, { env, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
-async function upCommand(lab: Lab, run: UpRun): Promise<{ command: string[]; env: NodeJS.ProcessEnv }> {
+async function upCommand(
+  lab: Lab,
+  run: UpRun,
+  name = 'up',
+): Promise<{ command: string[]; env: NodeJS.ProcessEnv }> {
   const home = join(lab.directory, 'home');
   await mkdir(home, { recursive: true });
   const flags = [...(run.flags ?? [])];
@@ -41,7 +51,7 @@ async function upCommand(lab: Lab, run: UpRun): Promise<{ command: string[]; env
   if (!flags.includes('--known-hosts')) flags.push('--known-hosts', lab.knownHostsPath);
   const program = run.executable === undefined ? [process.execPath, MAIN] : [run.executable];
   return {
-    command: [...program, 'up', '--inventory', run.inventory, ...flags],
+    command: [...program, name, '--inventory', run.inventory, ...flags],
     env: { PATH: process.env['PATH'], HOME: home, NODE_NO_WARNINGS: '1', ...run.env },
   };
 }

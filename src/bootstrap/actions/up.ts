@@ -5,6 +5,7 @@ import { allNodes, controlPlanes, type Phase } from '../phase.ts';
 import { applyBootstrapObjects } from '../phases/bootstrap-objects.ts';
 import { issueBootstrapTokens, revokeBootstrapTokens } from '../phases/bootstrap-tokens.ts';
 import { connect } from '../phases/connect.ts';
+import { formEtcd, inspectEtcd, installEtcd, validateEtcd } from '../phases/etcd.ts';
 import { installExecutable } from '../phases/executable.ts';
 import { facts } from '../phases/facts.ts';
 import { installMissingPackages, validateBundle } from '../phases/packages.ts';
@@ -12,7 +13,7 @@ import { pki } from '../phases/pki.ts';
 import { prepareServer } from '../phases/prepare-server.ts';
 import { importSandboxImage } from '../phases/sandbox-image.ts';
 import { validateServers, validateTogether } from '../phases/validate-servers.ts';
-import { waitApiserver } from '../phases/wait-apiserver.ts';
+import { untilReady, waitApiserver } from '../phases/wait-apiserver.ts';
 import { waitComponents } from '../phases/wait-components.ts';
 import { waitNodes } from '../phases/wait-nodes.ts';
 import { writeKubeconfig } from '../phases/write-kubeconfig.ts';
@@ -25,10 +26,12 @@ export interface UpResult {
 
 /** The runbook: from bare servers to a cluster, and again from there, changing only what differs. */
 export const upPhases = (open: ActionOptions['open']): Phase[] => [
+  inspectEtcd,
   connect(open),
   facts,
   validateServers,
   validateTogether,
+  validateEtcd,
   validateBundle,
   pki,
   prepareServer,
@@ -36,11 +39,14 @@ export const upPhases = (open: ActionOptions['open']): Phase[] => [
   installExecutable,
   componentPhase({ id: 'containerd', title: 'Configure containerd', nodes: allNodes, component: containerd }),
   importSandboxImage,
+  installEtcd,
+  formEtcd(),
   componentPhase({
     id: 'apiserver',
     title: 'Start the API server',
     nodes: controlPlanes,
     component: apiserver,
+    settle: untilReady,
   }),
   waitApiserver,
   applyBootstrapObjects,

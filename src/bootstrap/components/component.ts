@@ -1,3 +1,4 @@
+import { SlipwayError } from '../../base/errors.ts';
 import { unitIsCurrent, startUnit } from '../../provision/units.ts';
 import { putFiles, sha256, type FileSpec } from '../../provision/files.ts';
 import type { Cluster, Node } from '../cluster.ts';
@@ -92,19 +93,70 @@ export function componentPhase(options: {
   title: string;
   nodes: (cluster: Cluster) => readonly Node[];
   component: (node: Node) => Component;
+  /**
+   * For what others rely on while it runs: servers restart it one after the other, and each must settle before the
+   * next begins. What does not run yet is started side by side.
+   */
+  settle?: (node: Node) => Promise<void>;
 }): NodePhase {
+  const turns = new WeakMap<Cluster, Turns>();
   return {
     id: options.id,
     title: options.title,
     kind: 'change',
     nodes: options.nodes,
-    run: async (node) => {
+    run: async (node, cluster) => {
       const component = options.component(node);
-      await writeFiles(node, [...component.files, component.unitFile]);
-      const facts = node.facts.units.get(component.unit);
-      if (unitIsCurrent(facts, component.config)) return;
-      const change = `${facts?.activeState === 'active' ? 'restart' : 'start'} ${component.unit}`;
-      await node.change(change, () => startUnit(node.host, change, component.unit, node.cluster.signal));
+      const { settle } = options;
+      if (settle === undefined || !isRestart(node, component)) {
+        await bringAbout(node, component);
+        return;
+      }
+      const turn = turns.get(cluster) ?? new Turns();
+      turns.set(cluster, turn);
+      await turn.take(node, async () => {
+        await bringAbout(node, component);
+        if (!cluster.dryRun) await settle(node);
+      });
     },
   };
+}
+
+const isRestart = (node: Node, { unit, config }: Component): boolean => {
+  const facts = node.facts.units.get(unit);
+  return facts?.activeState === 'active' && !unitIsCurrent(facts, config);
+};
+
+/** Writes a component's files and makes its unit run with them, where anything differs. */
+export async function bringAbout(node: Node, component: Component): Promise<void> {
+  await writeFiles(node, [...component.files, component.unitFile]);
+  const facts = node.facts.units.get(component.unit);
+  if (unitIsCurrent(facts, component.config)) return;
+  const change = `${facts?.activeState === 'active' ? 'restart' : 'start'} ${component.unit}`;
+  await node.change(change, () => startUnit(node.host, change, component.unit, node.cluster.signal));
+}
+
+/** Servers one after the other; when one fails, those that have not begun are left as they are. */
+class Turns {
+  #last: Promise<void> = Promise.resolve();
+  #failed: Node | undefined;
+
+  take(node: Node, step: () => Promise<void>): Promise<void> {
+    const mine = this.#last.then(async () => {
+      if (this.#failed) {
+        throw new SlipwayError(
+          'E_NOT_TRIED',
+          `${node.name} was left as it is, because ${this.#failed.name} failed`,
+        );
+      }
+      try {
+        await step();
+      } catch (error) {
+        this.#failed = node;
+        throw error;
+      }
+    });
+    this.#last = mine.catch(() => {});
+    return mine;
+  }
 }

@@ -1,5 +1,7 @@
 import type { Node } from '../cluster.ts';
+import { usesEtcd } from '../etcd/state.ts';
 import { ownComponent, type Component } from './component.ts';
+import { clientUrl } from './etcd.ts';
 import {
   caFile,
   clientCaFile,
@@ -20,7 +22,7 @@ export function apiserver(node: Node): Component {
     '--bind-address=0.0.0.0',
     `--secure-port=${api.port}`,
     `--advertise-address=${node.address}`,
-    `--data-dir=${STORE_DIRECTORY}`,
+    ...storeFlags(node),
     `--client-ca-file=${pki('client-ca.crt')}`,
     `--tls-cert-file=${pki('apiserver.crt')}`,
     `--tls-private-key-file=${pki('apiserver.key')}`,
@@ -45,12 +47,28 @@ export function apiserver(node: Node): Component {
     ...['apiserver', 'apiserver-kubelet-client', 'front-proxy-client'].flatMap((name) =>
       pairFiles(node, name),
     ),
+    ...(usesEtcd(cluster)
+      ? [publicPem(cluster, 'pki/etcd/ca.crt', 'etcd/ca.crt'), ...pairFiles(node, 'apiserver-etcd-client')]
+      : []),
   ];
   // The API server keeps what everybody reads in memory: room for new objects costs less than early promotions.
   return ownComponent(node, 'apiserver', flags, files, {
-    dataDirectory: STORE_DIRECTORY,
+    dataDirectory: usesEtcd(cluster) ? undefined : STORE_DIRECTORY,
     nodeOptions: '--max-semi-space-size=4',
   });
+}
+
+/** Its own member of etcd first, which is the nearest; the others serve while that one is down. */
+function storeFlags(node: Node): string[] {
+  const { cluster } = node;
+  if (!usesEtcd(cluster)) return [`--data-dir=${STORE_DIRECTORY}`];
+  const others = cluster.controlPlanes.filter((other) => other !== node);
+  return [
+    `--etcd-servers=${[node, ...others].map(({ address }) => clientUrl(address)).join(',')}`,
+    `--etcd-cafile=${PKI_DIRECTORY}/etcd/ca.crt`,
+    `--etcd-certfile=${PKI_DIRECTORY}/apiserver-etcd-client.crt`,
+    `--etcd-keyfile=${PKI_DIRECTORY}/apiserver-etcd-client.key`,
+  ];
 }
 
 export function controllerManager(node: Node): Component {

@@ -14,6 +14,7 @@ export function checkRules(inventory: Inventory): Fault[] {
     ...roleRules(inventory),
     ...rangeRules(inventory),
     ...portRules(inventory),
+    ...virtualAddressRules(inventory),
   ];
 }
 
@@ -38,17 +39,17 @@ function serverRules({ servers }: Inventory): Fault[] {
 function roleRules({ servers }: Inventory): Fault[] {
   const faults: Fault[] = [];
   const controlPlanes = servers.filter(({ roles }) => roles.includes('control-plane'));
-  if (controlPlanes.length === 0) {
+  const count = controlPlanes.length;
+  if (count === 0) {
     faults.push({
       path: ['servers'],
-      message: 'no server has the role control-plane: exactly one must have it',
+      message: 'no server has the role control-plane: 1, 3 or 5 must have it',
     });
-  }
-  if (controlPlanes.length > 1) {
+  } else if (![1, 3, 5].includes(count)) {
     const names = controlPlanes.map((server) => server.name).join(', ');
     faults.push({
       path: ['servers', servers.indexOf(controlPlanes[1] ?? servers[0]!), 'roles'],
-      message: `${controlPlanes.length} servers have the role control-plane (${names}): this version of slipway makes clusters with exactly one`,
+      message: `${count} servers have the role control-plane (${names}): there must be 1, 3 or 5. ${whyNot(count)}`,
     });
   }
   for (const [index, { roles }] of servers.entries()) {
@@ -60,6 +61,13 @@ function roleRules({ servers }: Inventory): Fault[] {
     }
   }
   return faults;
+}
+
+/** The store goes on while more than half of its members live: an even number only adds what can fail. */
+function whyNot(count: number): string {
+  if (count > 5) return 'Each write waits for more than half of them: more than 5 are slower, not safer';
+  const half = count / 2 + 1;
+  return `${count} need ${half} alive, so that ${count - half === 0 ? 'none' : count - half} may fail, as of ${count - 1}, and one server more can`;
 }
 
 function rangeRules({ network, servers }: Inventory): Fault[] {
@@ -125,4 +133,20 @@ function portRules({ network, api }: Inventory): Fault[] {
     ];
   }
   return [];
+}
+
+function virtualAddressRules({ api, servers, network }: Inventory): Fault[] {
+  const { virtualAddress } = api;
+  if (virtualAddress === undefined) return [];
+  const path = ['api', 'virtualAddress'];
+  const owner = servers.find(({ address }) => address === virtualAddress);
+  if (owner !== undefined) {
+    return [{ path, message: `${virtualAddress} is the address of ${owner.name}: it must be nobody’s own` }];
+  }
+  const value = parseAddress(virtualAddress) ?? -1;
+  return (['podRange', 'serviceRange'] as const).flatMap((field) => {
+    const range = parseRange(network[field]);
+    if (range === undefined || !contains(range, value)) return [];
+    return [{ path, message: `${virtualAddress} lies inside network.${field} ${network[field]}` }];
+  });
 }

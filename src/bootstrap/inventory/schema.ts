@@ -116,8 +116,21 @@ export const inventorySchema = z
           .array(z.string().min(1))
           .default([])
           .describe('Further names or addresses for its certificate: a load balancer, a public address.'),
+        virtualAddress: address
+          .optional()
+          .describe('An address for people that moves between the control planes (keepalived).'),
       })
       .prefault({}),
+    etcd: z
+      .strictObject({
+        binary: z
+          .string()
+          .min(1)
+          .optional()
+          .describe('An etcd of 3.4 to 3.6 on this machine to use instead of the distribution’s.'),
+      })
+      .prefault({})
+      .describe('The store of several control planes.'),
     packages: z
       .strictObject({
         bundle: z

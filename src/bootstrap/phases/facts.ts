@@ -1,16 +1,35 @@
 import { gatherFacts, type ProbeRequest } from '../../provision/facts.ts';
-import { SERVICE_USER, STORE_DIRECTORY } from '../components/files.ts';
+import {
+  DISTRIBUTION_ETCD_UNIT,
+  ETCD_DIRECTORY,
+  ETCD_INITIAL_FILE,
+  ETCD_MEMBER_DIRECTORY,
+  ETCD_UNIT,
+} from '../components/etcd.ts';
+import {
+  ETCD_USER,
+  MOVED_STORE_DIRECTORY,
+  SERVICE_USER,
+  STORE_DIRECTORY,
+  STORE_FILE,
+} from '../components/files.ts';
+import type { Cluster } from '../cluster.ts';
 import { allNodes, type NodePhase } from '../phase.ts';
-import { CURRENT_LINK, EXECUTABLE_NAMES, executableOf, type Release } from '../release.ts';
-import { PACKAGES } from './packages.ts';
+import { CURRENT_LINK, EXECUTABLE_NAMES, executableOf } from '../release.ts';
+import { KEEPALIVED_UNIT } from '../components/virtual-address.ts';
+import { ALL_PACKAGES } from './packages.ts';
 import { SYSCTLS } from './prepare-server.ts';
 
-const UNITS = [...EXECUTABLE_NAMES.slice(1), 'containerd'].map((name) => `${name}.service`);
+const UNITS = [
+  ...[...EXECUTABLE_NAMES.slice(1), 'containerd'].map((name) => `${name}.service`),
+  ETCD_UNIT,
+  KEEPALIVED_UNIT,
+];
 const DISKS = ['/etc', '/opt', '/tmp', '/var/lib', '/var/log', '/run'] as const;
 
-const request = (release: Release): ProbeRequest => ({
-  packages: PACKAGES,
-  units: [...UNITS, 'firewalld.service', 'ufw.service', 'kubelet.service'],
+const request = ({ release, etcdBinary }: Cluster): ProbeRequest => ({
+  packages: ALL_PACKAGES,
+  units: [...UNITS, DISTRIBUTION_ETCD_UNIT, 'firewalld.service', 'ufw.service', 'kubelet.service'],
   paths: [
     '/etc/kubernetes',
     '/etc/containerd',
@@ -18,11 +37,18 @@ const request = (release: Release): ProbeRequest => ({
     '/etc/sysctl.d',
     ...EXECUTABLE_NAMES.map((name) => `/usr/local/bin/${name}`),
     CURRENT_LINK,
+    ETCD_INITIAL_FILE,
+    '/etc/slipway',
   ],
-  largeFiles: [executableOf(release), '/var/lib/slipway/packages/bundle.tar'],
-  directories: [STORE_DIRECTORY],
+  largeFiles: [
+    STORE_FILE,
+    ...(etcdBinary ? [etcdBinary.target] : []),
+    executableOf(release),
+    '/var/lib/slipway/packages/bundle.tar',
+  ],
+  directories: [STORE_DIRECTORY, MOVED_STORE_DIRECTORY, ETCD_DIRECTORY, ETCD_MEMBER_DIRECTORY],
   disks: DISKS,
-  users: [SERVICE_USER],
+  users: [SERVICE_USER, ETCD_USER],
   sysctls: Object.keys(SYSCTLS),
 });
 
@@ -32,6 +58,6 @@ export const facts: NodePhase = {
   kind: 'check',
   nodes: allNodes,
   run: async (node, cluster) => {
-    node.facts = await gatherFacts(node.host, request(cluster.release), cluster.signal);
+    node.facts = await gatherFacts(node.host, request(cluster), cluster.signal);
   },
 };

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { installPackages, PACKAGES_DIRECTORY } from '../../provision/packages.ts';
 import { upload } from '../../provision/upload.ts';
 import { checkBundle } from '../bundle/manifest.ts';
+import { usesEtcd } from '../etcd/state.ts';
 import { hashFile } from '../hash-file.ts';
 import type { Node } from '../cluster.ts';
 import { allNodes, type ClusterPhase, type NodePhase } from '../phase.ts';
@@ -16,8 +17,26 @@ export const PACKAGES = [
   'iptables',
 ];
 
+const ETCD_PACKAGE = 'etcd-server';
+const KEEPALIVED_PACKAGE = 'keepalived';
+
+/** Every package that some server of some cluster may need: what a bundle holds. */
+export const ALL_PACKAGES = [...PACKAGES, ETCD_PACKAGE, KEEPALIVED_PACKAGE];
+
+/** Whether this server runs the distribution's etcd. */
+export const needsEtcdPackage = (node: Node): boolean =>
+  node.isControlPlane && usesEtcd(node.cluster) && node.cluster.etcdBinaryPath === undefined;
+
+/** Whether this server may hold the virtual address of the API. */
+export const needsKeepalived = (node: Node): boolean =>
+  node.isControlPlane && node.cluster.inventory.api.virtualAddress !== undefined;
+
 export const missingPackages = (node: Node): string[] =>
-  PACKAGES.filter((name) => !node.facts.packages.has(name));
+  [
+    ...PACKAGES,
+    ...(needsEtcdPackage(node) ? [ETCD_PACKAGE] : []),
+    ...(needsKeepalived(node) ? [KEEPALIVED_PACKAGE] : []),
+  ].filter((name) => !node.facts.packages.has(name));
 
 /** A bundle that is damaged, or for other servers, is refused before anything is changed. */
 export const validateBundle: ClusterPhase = {

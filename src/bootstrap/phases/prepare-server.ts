@@ -1,11 +1,15 @@
-import { putDirectories } from '../../provision/files.ts';
+import { putDirectories, putLinks } from '../../provision/files.ts';
 import { runScript } from '../../provision/host.ts';
 import { ledgerFunctions } from '../../provision/ledger.ts';
 import type { Node } from '../cluster.ts';
 import { writeFiles } from '../components/component.ts';
-import { SERVICE_USER, STORE_DIRECTORY } from '../components/files.ts';
+import { DISTRIBUTION_ETCD_UNIT, ETCD_DIRECTORY } from '../components/etcd.ts';
+import { ETCD_USER, SERVICE_USER, STORE_DIRECTORY } from '../components/files.ts';
+import { DISTRIBUTION_KEEPALIVED_UNIT } from '../components/virtual-address.ts';
+import { usesEtcd } from '../etcd/state.ts';
 import { allNodes, type NodePhase } from '../phase.ts';
 import { render } from '../render.ts';
+import { needsEtcdPackage, needsKeepalived } from './packages.ts';
 
 /** Without these pods reach nobody. */
 export const SYSCTLS = { 'net.ipv4.ip_forward': '1' } as const;
@@ -16,8 +20,12 @@ export const prepareServer: NodePhase = {
   title: 'Prepare the servers',
   kind: 'change',
   nodes: allNodes,
-  run: async (node) => {
-    await addUser(node);
+  run: async (node, cluster) => {
+    await addUser(node, SERVICE_USER);
+    const store = node.isControlPlane && usesEtcd(cluster);
+    if (store) await addUser(node, ETCD_USER);
+    if (needsEtcdPackage(node)) await mask(node, DISTRIBUTION_ETCD_UNIT);
+    if (needsKeepalived(node)) await mask(node, DISTRIBUTION_KEEPALIVED_UNIT);
     const sysctls = Object.entries(SYSCTLS).map(([name, value]) => ({ name, value }));
     await writeFiles(node, [
       {
@@ -41,27 +49,36 @@ echo ${value} >${path}
         );
       });
     }
-    if (node.isControlPlane && !node.facts.directories.has(STORE_DIRECTORY)) await makeStore(node);
+    if (!node.isControlPlane) return;
+    if (store) await makeDirectory(node, ETCD_DIRECTORY, ETCD_USER);
+    else await makeDirectory(node, STORE_DIRECTORY, SERVICE_USER);
   },
 };
 
-async function addUser(node: Node): Promise<void> {
-  if (node.facts.users.has(SERVICE_USER)) return;
-  const change = `add the system user ${SERVICE_USER}`;
+async function addUser(node: Node, user: string): Promise<void> {
+  if (node.facts.users.has(user)) return;
+  const change = `add the system user ${user}`;
   await node.change(change, async () => {
     const script = `${ledgerFunctions(change)}
-ledger '"user":"${SERVICE_USER}","before":"absent"'
-useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin ${SERVICE_USER}
+ledger '"user":"${user}","before":"absent"'
+useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin ${user}
 `;
     await runScript(node.host, change, script);
   });
 }
 
-async function makeStore(node: Node): Promise<void> {
-  const change = `make ${STORE_DIRECTORY}`;
+/** The distribution's package would start a service of its own as it is installed, and beside ours. */
+async function mask(node: Node, unit: string): Promise<void> {
+  const path = `/etc/systemd/system/${unit}`;
+  if (node.facts.links.get(path) === '/dev/null') return;
+  const change = `mask ${unit}`;
+  await node.change(change, () => putLinks(node.host, change, [{ path, target: '/dev/null' }]));
+}
+
+async function makeDirectory(node: Node, path: string, user: string): Promise<void> {
+  if (node.facts.directories.has(path)) return;
+  const change = `make ${path}`;
   await node.change(change, () =>
-    putDirectories(node.host, change, [
-      { path: STORE_DIRECTORY, mode: 0o700, owner: `${SERVICE_USER}:${SERVICE_USER}` },
-    ]),
+    putDirectories(node.host, change, [{ path, mode: 0o700, owner: `${user}:${user}` }]),
   );
 }

@@ -1,7 +1,9 @@
 import { SlipwayError } from '../../base/errors.ts';
 import { sha256 } from '../../provision/files.ts';
 import type { Cluster, Node } from '../cluster.ts';
+import { ETCD_CLIENT_PORT, ETCD_METRICS_PORT, ETCD_PEER_PORT } from '../components/etcd.ts';
 import { PKI_DIRECTORY } from '../components/files.ts';
+import { usesEtcd } from '../etcd/state.ts';
 import { contains, parseAddress, parseRange } from '../inventory/ranges.ts';
 import { allNodes, type ClusterPhase, type NodePhase } from '../phase.ts';
 import { executableOf } from '../release.ts';
@@ -93,6 +95,9 @@ function checkPorts(node: Node, cluster: Cluster): void {
   const ports = [
     ...NODE_PORTS,
     ...(node.isControlPlane ? [cluster.inventory.api.port, ...CONTROL_PLANE_PORTS] : []),
+    ...(node.isControlPlane && usesEtcd(cluster)
+      ? [ETCD_CLIENT_PORT, ETCD_PEER_PORT, ETCD_METRICS_PORT]
+      : []),
   ];
   for (const { port, process, pid } of node.facts.listening) {
     if (ports.includes(port) && !ours.has(pid)) {
@@ -164,12 +169,13 @@ export const validateTogether: ClusterPhase = {
   title: 'Compare the servers',
   kind: 'check',
   run: async (cluster) => {
+    const nodes = cluster.nodes.filter((node) => node.probed);
     for (const [field, what] of [
       ['machineId', 'machine-id'],
       ['hostname', 'host name'],
     ] as const) {
       const seen = new Map<string, Node>();
-      for (const node of cluster.nodes) {
+      for (const node of nodes) {
         const value = node.facts[field];
         const other = seen.get(value);
         if (other && value !== '') {
@@ -183,7 +189,7 @@ export const validateTogether: ClusterPhase = {
         seen.set(value, node);
       }
     }
-    const offsets = cluster.nodes.map((node) => node.facts.nowMs - cluster.clock.now());
+    const offsets = nodes.map((node) => node.facts.nowMs - cluster.clock.now());
     const spreadMs = Math.max(...offsets) - Math.min(...offsets);
     if (spreadMs > MAX_CLOCK_SPREAD_MS) {
       throw new SlipwayError(

@@ -10,6 +10,7 @@ import { Endpoint, type Method } from './endpoint.ts';
 import { isServiceError, StorageUnavailableError, toStorageError } from './errors.ts';
 import { AmbiguousError, MemberPool } from './member-pool.ts';
 import type { Answer } from './messages.ts';
+import { RANGE } from './methods.ts';
 import { loadTls, type EtcdTls, type EtcdTlsPem } from './tls-files.ts';
 
 export type { EtcdMember } from './admin-messages.ts';
@@ -56,6 +57,8 @@ export interface SnapshotInfo {
 const SNAPSHOT_DEADLINE_MS = 30 * 60_000;
 const DEFRAGMENT_DEADLINE_MS = 10 * 60_000;
 const HASH_BYTES = 32;
+/** As a range from here to here: etcd's way to say everything. */
+const ALL_KEYS = Buffer.of(0);
 
 /** Membership and maintenance of an etcd cluster, for whoever builds, grows, repairs and backs it up. */
 export class EtcdMembers {
@@ -146,6 +149,13 @@ export class EtcdMembers {
   async status(endpoint: string): Promise<EtcdMemberStatus> {
     const answer = await this.#ask(endpoint, methods.STATUS, {}, 5000);
     return statusOf(answer);
+  }
+
+  /** How many keys one member holds, and its revision. It answers without the others. */
+  async content(endpoint: string): Promise<{ keys: number; revision: number }> {
+    const all = { key: ALL_KEYS, rangeEnd: ALL_KEYS, countOnly: true, serializable: true };
+    const { count, header } = await this.#ask(endpoint, RANGE, all, 60_000);
+    return { keys: count, revision: header?.revision ?? 0 };
   }
 
   /** Rewrites one member's database without its holes. It serves nothing meanwhile: one member after the other. */
