@@ -46,6 +46,8 @@ export class Cluster {
   readonly passphrase: string | undefined;
   readonly etcdBinaryPath: string | undefined;
   readonly nodes: readonly Node[];
+  /** Those of them that the command changes; a phase may narrow them down. Default: all. */
+  targets: readonly Node[];
   readonly report: Report;
   /** Sentences of what has been changed, or in a dry run would be. */
   readonly changes: Array<{ node: string | undefined; change: string }> = [];
@@ -70,6 +72,7 @@ export class Cluster {
     this.etcdBinaryPath = options.etcdBinaryPath;
     this.report = options.report;
     this.nodes = options.inventory.servers.map((entry) => new Node(this, entry));
+    this.targets = this.nodes;
   }
 
   get controlPlanes(): readonly Node[] {

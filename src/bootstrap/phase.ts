@@ -26,5 +26,7 @@ export interface ClusterPhase extends PhaseBase {
 export type Phase = NodePhase | ClusterPhase;
 
 export const isNodePhase = (phase: Phase): phase is NodePhase => 'nodes' in phase;
-export const allNodes = (cluster: Cluster): readonly Node[] => cluster.nodes;
-export const controlPlanes = (cluster: Cluster): readonly Node[] => cluster.controlPlanes;
+/** The servers that the command changes. */
+export const allNodes = (cluster: Cluster): readonly Node[] => cluster.targets;
+export const controlPlanes = (cluster: Cluster): readonly Node[] =>
+  cluster.targets.filter((node) => node.isControlPlane);

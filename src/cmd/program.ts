@@ -15,6 +15,11 @@ const COMMANDS: Record<string, Entry> = {
     group: 'Commands:',
     load: async () => (await import('./up.ts')).upCommand(),
   },
+  join: {
+    summary: 'add servers of the inventory to the cluster',
+    group: 'Commands:',
+    load: async () => (await import('./join.ts')).joinCommand(),
+  },
   bundle: {
     summary: 'collect the packages that servers without a repository need',
     group: 'Commands:',

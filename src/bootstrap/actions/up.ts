@@ -40,7 +40,7 @@ export const upPhases = (open: ActionOptions['open']): Phase[] => [
   componentPhase({ id: 'containerd', title: 'Configure containerd', nodes: allNodes, component: containerd }),
   importSandboxImage,
   installEtcd,
-  formEtcd(),
+  formEtcd,
   componentPhase({
     id: 'apiserver',
     title: 'Start the API server',

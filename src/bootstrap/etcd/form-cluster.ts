@@ -7,7 +7,7 @@ import type { Node } from '../cluster.ts';
 import { writeFiles } from '../components/component.ts';
 import { etcd, ETCD_DATA, ETCD_INITIAL_FILE, ETCD_UNIT, peerUrl } from '../components/etcd.ts';
 import { EtcdAccess } from './access.ts';
-import { votersOf } from './members-view.ts';
+import { nodeOfMember, votersOf } from './members-view.ts';
 import { checkRemoval, quorumOf } from './quorum.ts';
 import { noteServedEtcd } from './state.ts';
 
@@ -90,6 +90,30 @@ export async function keepMembers(nodes: readonly Node[]): Promise<void> {
     await checkOthers(node, others);
     await start(node, `restart ${ETCD_UNIT}`);
     if (!node.cluster.dryRun) (await openServing(node)).close();
+  }
+}
+
+/**
+ * A server whose member was removed while it was away must not come back with its old data. Asked only of members
+ * that did not run: one that was removed ends by itself. Throws E_REMOVED_MEMBER.
+ */
+export async function refuseRemoved(nodes: readonly Node[], established: readonly Node[]): Promise<void> {
+  const suspects = nodes.filter((node) => node.facts.units.get(ETCD_UNIT)?.activeState !== 'active');
+  const [first] = suspects;
+  if (first === undefined) return;
+  const access = await EtcdAccess.open(first.cluster, established, SERVING_MS);
+  try {
+    const members = await access.members.list();
+    const removed = suspects.filter((node) => !members.some((member) => nodeOfMember(member, [node])));
+    if (removed.length === 0) return;
+    const names = removed.map(({ name }) => name).join(', ');
+    throw new SlipwayError(
+      'E_REMOVED_MEMBER',
+      `${names}: holds the data of a member that was removed from etcd while the server was away`,
+      { hint: `reset that server ("slipway reset --node ${removed[0]?.name}"), then join it again` },
+    );
+  } finally {
+    access.close();
   }
 }
 

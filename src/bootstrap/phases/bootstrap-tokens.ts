@@ -51,7 +51,7 @@ export const revokeBootstrapTokens: ClusterPhase = {
   kind: 'wait',
   run: async (cluster) => {
     const client = apiOf(cluster);
-    await Promise.all([removeTokens(cluster, client), ...cluster.nodes.map(removeBootstrapConfig)]);
+    await Promise.all([removeTokens(cluster, client), ...allNodes(cluster).map(removeBootstrapConfig)]);
   },
 };
 

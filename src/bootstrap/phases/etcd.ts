@@ -3,7 +3,7 @@ import { codeOf, messageOf, SlipwayError } from '../../base/errors.ts';
 import { runCommand } from '../../base/command.ts';
 import { upload } from '../../provision/upload.ts';
 import type { Cluster, Node } from '../cluster.ts';
-import { bootstrapMember, joinMember, keepMembers, markServed } from '../etcd/form-cluster.ts';
+import { bootstrapMember, joinMember, keepMembers, markServed, refuseRemoved } from '../etcd/form-cluster.ts';
 import { moveStore } from '../etcd/move-store.ts';
 import { hasEmbeddedStore, hasMovedStore, hasServedEtcd, usesEtcd } from '../etcd/state.ts';
 import { hashFile } from '../hash-file.ts';
@@ -82,16 +82,16 @@ export const installEtcd: NodePhase = {
 
 /**
  * The members of etcd: the first one is bootstrapped, or takes over what an embedded store holds; the others join
- * one by one. `nodes` are those that may be changed.
+ * one by one.
  */
-export const formEtcd = (nodes: (cluster: Cluster) => readonly Node[] = controlPlanes): ClusterPhase => ({
+export const formEtcd: ClusterPhase = {
   id: 'etcd',
   title: 'Form the etcd cluster',
   kind: 'change',
   run: async (cluster) => {
     if (!usesEtcd(cluster)) return;
     const all = cluster.controlPlanes.filter((node) => node.probed);
-    const mine = nodes(cluster);
+    const mine = controlPlanes(cluster);
     const embedded = all.find((node) => hasEmbeddedStore(node) || hasMovedStore(node));
     const established = all.filter(hasServedEtcd);
     if (embedded !== undefined && established.length === 0) {
@@ -104,7 +104,9 @@ export const formEtcd = (nodes: (cluster: Cluster) => readonly Node[] = controlP
       await markServed(first);
       established.push(first);
     } else {
-      await keepMembers(established.filter((node) => mine.includes(node)));
+      const kept = established.filter((node) => mine.includes(node));
+      await keepMembers(kept);
+      if (!cluster.dryRun) await refuseRemoved(kept, established);
     }
     for (const node of mine) {
       if (established.includes(node)) continue;
@@ -112,4 +114,4 @@ export const formEtcd = (nodes: (cluster: Cluster) => readonly Node[] = controlP
       established.push(node);
     }
   },
-});
+};

@@ -27,7 +27,8 @@ const UNITS = [
 ];
 const DISKS = ['/etc', '/opt', '/tmp', '/var/lib', '/var/log', '/run'] as const;
 
-const request = ({ release, etcdBinary }: Cluster): ProbeRequest => ({
+/** What every command asks a server. */
+export const probeRequest = ({ release, etcdBinary }: Cluster): ProbeRequest => ({
   packages: ALL_PACKAGES,
   units: [...UNITS, DISTRIBUTION_ETCD_UNIT, 'firewalld.service', 'ufw.service', 'kubelet.service'],
   paths: [
@@ -58,6 +59,6 @@ export const facts: NodePhase = {
   kind: 'check',
   nodes: allNodes,
   run: async (node, cluster) => {
-    node.facts = await gatherFacts(node.host, request(cluster), cluster.signal);
+    node.facts = await gatherFacts(node.host, probeRequest(cluster), cluster.signal);
   },
 };

@@ -44,7 +44,7 @@ export const validateBundle: ClusterPhase = {
   title: 'Check the bundle of packages',
   kind: 'check',
   run: async (cluster) => {
-    const needy = cluster.nodes.filter((node) => missingPackages(node).length > 0);
+    const needy = allNodes(cluster).filter((node) => missingPackages(node).length > 0);
     if (cluster.bundlePath === undefined || needy.length === 0) return;
     const manifest = await checkBundle(cluster.bundlePath);
     for (const node of needy) {

@@ -4,19 +4,21 @@ import { unitJournal } from '../../provision/units.ts';
 import { openApiAccess } from '../api-access.ts';
 import type { Cluster, Node } from '../cluster.ts';
 import { identityOf } from '../components/files.ts';
-import type { ClusterPhase } from '../phase.ts';
+import { controlPlanes, type ClusterPhase } from '../phase.ts';
 
 const READY_MS = 60_000;
 
-/** Waits until every API server that this run reaches is ready, and keeps a client of them for the phases that follow. */
+/** Waits until every API server that this run starts is ready, and keeps a client of them for the phases that follow. */
 export const waitApiserver: ClusterPhase = {
   id: 'wait-apiserver',
   title: 'Wait for the API server',
   kind: 'wait',
   run: async (cluster) => {
-    const nodes = cluster.controlPlanes.filter(({ connected }) => connected);
-    await Promise.all(nodes.map((node) => untilReady(node)));
-    await useApi(cluster, nodes);
+    await Promise.all(controlPlanes(cluster).map((node) => untilReady(node)));
+    await useApi(
+      cluster,
+      cluster.controlPlanes.filter(({ connected }) => connected),
+    );
   },
 };
 
