@@ -119,7 +119,7 @@ export class ControlPlane {
     );
     const { cache, store, table } = this;
     this.env = { storage, cache, parsed, clock, log, random, admission, store, table };
-    this.customResources = new CustomResources(this.env, this.hub, feed);
+    this.customResources = new CustomResources(this.env, this.hub, feed, this.webhookClient);
     this.roleAggregation = new RoleAggregation({ store: this.store, feed, clock, log });
     this.metrics.observeSources({
       watchers: () => this.hub.counts(),

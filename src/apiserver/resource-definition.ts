@@ -48,6 +48,13 @@ export interface ResourceDefinition<T extends KubeObject = KubeObject> {
     toStored(object: T): KubeObject;
     /** The argument is shared: it must not be changed. */
     fromStored(object: KubeObject): T;
+    /**
+     * Set where others convert: gives stored objects of whatever version in the form of this one, as
+     * `fromStored` does, which then is never called.
+     */
+    readonly convertStored?: (objects: readonly KubeObject[]) => Promise<T[]>;
+    /** Set where others convert: what `toStored` does, which then is never called. */
+    readonly convertToStored?: (object: T) => Promise<KubeObject>;
     /** What was written after this revision is stored in just the form that this version serves. */
     readonly sameSince?: number;
   };

@@ -143,30 +143,37 @@ export async function namespaceOf(name: string, store: ObjectStore): Promise<Kub
  * The objects of a request in the version that it matched under. Where that is the request's own they are
  * the request's own too; else converted copies.
  */
-export function versionedObjects(
+export async function versionedObjects(
   attributes: AdmissionAttributes,
   matched: ResourceInfo,
   table: ResourceTable,
-): { object: KubeObject | undefined; oldObject: KubeObject | undefined } {
+): Promise<{ object: KubeObject | undefined; oldObject: KubeObject | undefined }> {
   const { object, oldObject } = attributes;
   return {
-    object: object && inVersion(object, attributes.resource, matched, table),
-    oldObject: oldObject && inVersion(oldObject, attributes.resource, matched, table),
+    object: object && (await inVersion(object, attributes.resource, matched, table)),
+    oldObject: oldObject && (await inVersion(oldObject, attributes.resource, matched, table)),
   };
 }
 
-/** An object of one resource as an equivalent one serves it; itself where both are the same. */
-export function inVersion(
+/**
+ * An object of one resource as an equivalent one serves it; itself where both are the same. Rejects where a
+ * webhook converts the kind and cannot.
+ */
+export async function inVersion(
   object: KubeObject,
   from: ResourceInfo,
   to: ResourceInfo,
   table: ResourceTable,
-): KubeObject {
+): Promise<KubeObject> {
   if (from.group === to.group && from.version === to.version) return object;
   // An options object or a Scale is no version of the resource.
   if (object.kind !== from.kind) return object;
   const source = table.get(from).definition.storedAs;
   const target = table.get(to).definition.storedAs;
+  if (source?.convertStored && target?.convertStored) {
+    const [converted = object] = await target.convertStored([object]);
+    return converted;
+  }
   const stored = source ? source.toStored(deepClone(object)) : deepClone(object);
   return target ? deepClone(target.fromStored(stored)) : { ...stored, kind: to.kind };
 }

@@ -1,15 +1,15 @@
 import type {
-  CustomResourceConversion,
   CustomResourceDefinition,
   CustomResourceDefinitionNames,
   CustomResourceDefinitionSpec,
   CustomResourceDefinitionVersion,
 } from '../../api/gen/types/apiextensions-v1.ts';
-import { at, child, forbidden, invalid, notSupported, required } from '../field-error.ts';
+import { at, child, invalid, notSupported, required } from '../field-error.ts';
 import type { FieldError } from '../field-error.ts';
 import { sameValue } from '../../api/apply/typed-value.ts';
 import { checkImmutable } from '../resources/validation/checks.ts';
 import { dns1035Label, dnsSubdomain } from '../resources/validation/formats.ts';
+import { validateConversion } from './conversion/conversion-validation.ts';
 import { validateSchema } from './schema-validation.ts';
 import { validateColumn, validateScale, validateSelectable } from './crd-path-validation.ts';
 
@@ -44,7 +44,7 @@ export function validateCrdUpdate(
 ): FieldError[] {
   const crd = whole(given);
   const old = whole(before);
-  const errors = validateSpec(crd.spec);
+  const errors = validateSpec(crd.spec, old.spec);
   if (isConditionTrue(old, 'Established')) {
     checkImmutable(errors, 'spec.scope', crd.spec.scope, old.spec.scope);
     checkImmutable(errors, 'spec.names.kind', crd.spec.names.kind, old.spec.names.kind);
@@ -72,7 +72,7 @@ export function crdNameProblems(name: string, crd: CustomResourceDefinition): st
   return [...dnsSubdomain(name), ...(name === wanted ? [] : ['must be spec.names.plural+"."+spec.group'])];
 }
 
-function validateSpec(spec: CustomResourceDefinitionSpec): FieldError[] {
+function validateSpec(spec: CustomResourceDefinitionSpec, old?: CustomResourceDefinitionSpec): FieldError[] {
   const errors: FieldError[] = [];
   if (!spec.group) errors.push(required('spec.group'));
   else if (dnsSubdomain(spec.group).length > 0) {
@@ -92,7 +92,7 @@ function validateSpec(spec: CustomResourceDefinitionSpec): FieldError[] {
   errors.push(...validateNames(spec.names, 'spec.names'));
   const [first] = spec.versions ?? [];
   if (first) errors.push(...validateParts(first, 'spec', shared));
-  return [...errors, ...validateConversion(spec.conversion)];
+  return [...errors, ...validateConversion(spec.conversion, old?.conversion)];
 }
 
 function validateVersions(
@@ -225,29 +225,6 @@ function validateNames(names: CustomResourceDefinitionNames | undefined, path: s
   }
   for (const [index, name] of (names.categories ?? []).entries())
     label(at(child(path, 'categories'), index), name);
-  return errors;
-}
-
-function validateConversion(conversion: CustomResourceConversion | undefined): FieldError[] {
-  if (!conversion) return [];
-  const errors: FieldError[] = [];
-  const path = 'spec.conversion';
-  const { strategy, webhook } = conversion;
-  if (!strategy) errors.push(required(child(path, 'strategy')));
-  else if (strategy !== 'None' && strategy !== 'Webhook') {
-    errors.push(notSupported(child(path, 'strategy'), strategy, ['None', 'Webhook']));
-  }
-  if (strategy !== 'Webhook') {
-    if (webhook?.clientConfig) {
-      const why = 'should not be set when strategy is not set to Webhook';
-      errors.push(forbidden(child(path, 'webhookClientConfig'), why));
-    }
-    return errors;
-  }
-  // A definition whose objects could not be converted must not look as if they could.
-  errors.push(
-    invalid(child(path, 'strategy'), strategy, 'conversion webhooks are not supported by this server'),
-  );
   return errors;
 }
 

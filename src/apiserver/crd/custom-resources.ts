@@ -10,8 +10,10 @@ import { systemContext } from '../registry/system-context.ts';
 import { updateObject } from '../registry/update.ts';
 import { StatusError } from '../status-errors.ts';
 import type { WatchHub } from '../watch/watch-hub.ts';
+import type { WebhookClient } from '../webhook-client/webhook-client.ts';
 import { acceptNames } from './accepted-names.ts';
 import { CLEANUP_FINALIZER, setCondition } from './crd-definition.ts';
+import { WebhookConverter } from './conversion/webhook-converter.ts';
 import { customDefinition, infoOf } from './custom-definition.ts';
 import { InstanceCleanup } from './instance-cleanup.ts';
 import { isConditionTrue } from './crd-validation.ts';
@@ -30,6 +32,7 @@ interface Installed {
 export class CustomResources {
   readonly #env: RegistryEnv;
   readonly #hub: WatchHub;
+  readonly #client: WebhookClient;
   readonly #installed = new Map<string, Installed>();
   /** Definitions that are being deleted: nothing new of them is created, but watches go on to their end. */
   readonly #terminating = new Set<string>();
@@ -37,9 +40,10 @@ export class CustomResources {
   readonly #cleanup: InstanceCleanup;
   readonly #off: () => void;
 
-  constructor(env: RegistryEnv, hub: WatchHub, feed: ObjectFeed) {
+  constructor(env: RegistryEnv, hub: WatchHub, feed: ObjectFeed, client: WebhookClient) {
     this.#env = env;
     this.#hub = hub;
+    this.#client = client;
     // One at a time: names are given out in turn.
     this.#queue = new WorkQueue({
       clock: env.clock,
@@ -97,11 +101,15 @@ export class CustomResources {
     const { table } = this.#env;
     const isTerminating = () => this.#terminating.has(name);
     const revision = Number(crd.metadata?.resourceVersion ?? 0);
+    const converter =
+      crd.spec.conversion?.strategy === 'Webhook'
+        ? new WebhookConverter(crd, this.#client, () => this.#env.random.uuid())
+        : undefined;
     const served: ServedResource[] = [];
     for (const version of crd.spec.versions) {
       if (!version.served) continue;
       const sameSince = version.storage ? revision : undefined;
-      served.push(table.add(customDefinition(crd, version, { sameSince, isTerminating })));
+      served.push(table.add(customDefinition(crd, version, { sameSince, isTerminating, converter })));
     }
     this.#installed.set(name, { form, served });
     for (const old of before?.served ?? []) {

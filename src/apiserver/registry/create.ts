@@ -107,7 +107,7 @@ async function store(
       if (kv) throw alreadyExists(served.groupResource, name);
       return { object, entry: undefined, created: true };
     }
-    const value = served.toStored(object);
+    const value = await served.toStored(object);
     const result = await env.storage.put(key, value, 0);
     if (!result.ok) throw nameTaken(served, name, result.current?.value);
     kept = true;

@@ -73,7 +73,7 @@ async function deleteOnce(
   if (plan.next === 'delete') return remove(env, served, params, entry, old, context);
   if (params.dryRun)
     return { deleted: plan.next === 'update-then-delete', object: plan.object, entry: undefined };
-  const value = served.toStored(plan.object);
+  const value = await served.toStored(plan.object);
   const key = served.storageKey(params.namespace, params.name);
   const result = await env.storage.put(key, value, entry.revision);
   if (!result.ok) return undefined;

@@ -103,9 +103,11 @@ async function listCache(
   const from = start === '' ? '' : prefix + start;
   if (selection.everything) {
     const some = served.cache.entries(prefix, from, limit > 0 ? limit : Infinity);
+    await served.prepare(some);
     return finish(some, served.cache.count(prefix, from) - some.length, revision, prefix, true);
   }
   const all = served.cache.entries(prefix, from);
+  await served.prepare(all);
   const page: CacheEntry[] = [];
   const pause = yieldEvery(env.clock);
   for (const [index, entry] of all.entries()) {
@@ -134,8 +136,11 @@ async function listStore(
   for (;;) {
     const wanted = limit > 0 && selection.everything ? limit : 500;
     const result = await env.storage.range({ prefix, start, limit: wanted, revision: point.revision });
-    for (const [index, kv] of result.kvs.entries()) {
-      const entry = served.cache.entryOf(kv.key.slice(served.cache.prefix.length), kv.value, kv.modRevision);
+    const entries = result.kvs.map((kv) =>
+      served.cache.entryOf(kv.key.slice(served.cache.prefix.length), kv.value, kv.modRevision),
+    );
+    await served.prepare(entries);
+    for (const [index, entry] of entries.entries()) {
       if (!selection.everything && !selection.matches(served, entry)) continue;
       if (limit > 0 && page.length === limit) {
         return finish(page, result.count - index, point.revision, relative, selection.everything);

@@ -77,7 +77,7 @@ function commonErrors(meta: ObjectMetaLike): FieldError[] {
     errors.push(invalid('metadata.generation', meta.generation, 'must be greater than or equal to 0'));
   }
   checkLabels(errors, 'metadata.labels', meta.labels);
-  checkAnnotations(errors, meta.annotations);
+  checkAnnotations(errors, 'metadata.annotations', meta.annotations);
   checkOwners(errors, meta);
   for (const finalizer of meta.finalizers ?? []) {
     checkFormat(errors, 'metadata.finalizers', finalizer, qualifiedName(finalizer));
@@ -89,13 +89,17 @@ function commonErrors(meta: ObjectMetaLike): FieldError[] {
   return errors;
 }
 
-function checkAnnotations(errors: Errors, annotations: Record<string, string> | undefined): void {
+export function checkAnnotations(
+  errors: FieldError[],
+  path: string,
+  annotations: Record<string, string> | undefined,
+): void {
   let size = 0;
   for (const [name, value] of Object.entries(annotations ?? {})) {
-    checkFormat(errors, 'metadata.annotations', name, qualifiedName(name.toLowerCase()));
+    checkFormat(errors, path, name, qualifiedName(name.toLowerCase()));
     size += Buffer.byteLength(name) + Buffer.byteLength(value);
   }
-  if (size > ANNOTATIONS_MAX_BYTES) errors.push(tooLong('metadata.annotations', ANNOTATIONS_MAX_BYTES));
+  if (size > ANNOTATIONS_MAX_BYTES) errors.push(tooLong(path, ANNOTATIONS_MAX_BYTES));
 }
 
 function checkOwners(errors: Errors, meta: ObjectMetaLike): void {

@@ -2,8 +2,20 @@ import type { CacheEntry } from '../watch-cache/cache-entry.ts';
 import type { RegistryEnv } from './registry-env.ts';
 import type { ServedResource } from './served-resource.ts';
 
-/** The entry of an object: from the cache, or `fresh` from the store itself. */
+/** The entry of an object, ready to be read: from the cache, or `fresh` from the store itself. */
 export async function readEntry(
+  env: RegistryEnv,
+  served: ServedResource,
+  namespace: string,
+  name: string,
+  fresh: boolean,
+): Promise<CacheEntry | undefined> {
+  const entry = await findEntry(env, served, namespace, name, fresh);
+  if (entry) await served.prepare([entry]);
+  return entry;
+}
+
+async function findEntry(
   env: RegistryEnv,
   served: ServedResource,
   namespace: string,

@@ -36,6 +36,8 @@ export class ServedResource {
   readonly #schema: MessageSchema | undefined;
   #cache: ResourceCache | undefined;
   #storedPrefix: Buffer | undefined;
+  /** What others have converted, as JSON. */
+  readonly #converted = new WeakMap<CacheEntry, Buffer>();
 
   constructor(
     definition: ResourceDefinition,
@@ -90,8 +92,49 @@ export class ServedResource {
 
   /** The object of an entry in this version, shared: it must not be changed. */
   object(entry: CacheEntry): KubeObject {
-    const stored = this.#parsed.of(entry);
-    return this.isStoredForm(entry) ? stored : this.definition.storedAs!.fromStored(stored);
+    if (this.isStoredForm(entry)) return this.#parsed.of(entry);
+    if (this.isConvertedByOthers) return this.codec.parse(this.#convertedBytes(entry));
+    return this.definition.storedAs!.fromStored(this.#parsed.of(entry));
+  }
+
+  /**
+   * Whether `object`, `copy` and `json` can give the entry without `prepare`: false where others have to
+   * convert it and have not done so.
+   */
+  isReady(entry: CacheEntry): boolean {
+    return !this.isConvertedByOthers || this.isStoredForm(entry) || this.#converted.has(entry);
+  }
+
+  /** Has others convert what is not converted yet, in as few calls as can be. Rejects with a Status. */
+  async prepare(entries: Iterable<CacheEntry>): Promise<void> {
+    const convert = this.definition.storedAs?.convertStored;
+    if (!convert) return;
+    const waiting = [...entries].filter((entry) => !this.isReady(entry));
+    if (waiting.length === 0) return;
+    const objects = await convert(waiting.map((entry) => this.#parsed.of(entry)));
+    for (const [index, object] of objects.entries()) {
+      this.#converted.set(waiting[index]!, Buffer.from(this.codec.stringify(object)));
+    }
+  }
+
+  /** The same object under another revision needs no second conversion. */
+  carryOver(from: CacheEntry, to: CacheEntry): void {
+    const bytes = this.#converted.get(from);
+    if (!bytes || this.isReady(to)) return;
+    const object = this.codec.parse(bytes);
+    (object.metadata ??= {}).resourceVersion = String(to.revision);
+    this.#converted.set(to, Buffer.from(this.codec.stringify(object)));
+  }
+
+  /** Whether entries of other versions have to be prepared. */
+  get isConvertedByOthers(): boolean {
+    return this.definition.storedAs?.convertStored !== undefined;
+  }
+
+  #convertedBytes(entry: CacheEntry): Buffer {
+    const bytes = this.#converted.get(entry);
+    if (!bytes) throw new Error(`an entry of ${this.apiVersion} was read before it was converted`);
+    return bytes;
   }
 
   /** Whether the bytes of this entry are what this version serves. */
@@ -106,13 +149,16 @@ export class ServedResource {
 
   /** The caller's own copy. */
   copy(entry: CacheEntry): KubeObject {
+    if (!this.isStoredForm(entry) && this.isConvertedByOthers) return this.object(entry);
     const stored = this.#parsed.copyOf(entry);
     return this.isStoredForm(entry) ? stored : this.definition.storedAs!.fromStored(stored);
   }
 
   /** JSON in this version, with its resourceVersion. */
   json(entry: CacheEntry): Buffer {
-    return this.isStoredForm(entry) ? entry.bytes : Buffer.from(this.codec.stringify(this.object(entry)));
+    if (this.isStoredForm(entry)) return entry.bytes;
+    if (this.isConvertedByOthers) return this.#convertedBytes(entry);
+    return Buffer.from(this.codec.stringify(this.object(entry)));
   }
 
   /** Puts back the members that Go always writes (`status: {}`), as strategies drop them. */
@@ -123,8 +169,11 @@ export class ServedResource {
   }
 
   /** The bytes to store for an object of this version, in a buffer of exactly their size. */
-  toStored(object: KubeObject): Buffer {
-    const stored = this.definition.storedAs ? this.definition.storedAs.toStored(object) : object;
+  async toStored(object: KubeObject): Promise<Buffer> {
+    const { storedAs } = this.definition;
+    const stored = storedAs?.convertToStored
+      ? await storedAs.convertToStored(object)
+      : (storedAs?.toStored(object) ?? object);
     const text = toStoredText(this.#storedInfo, stored, this.codec.stringify);
     const out = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
     out.write(text);

@@ -26,7 +26,7 @@ export class ServerObjectStore implements ObjectStore {
     namespace?: string,
   ): Promise<T | undefined> {
     const served = this.#table.get(resource);
-    const entry = served.cache.get(served.key(namespace ?? '', name));
+    const entry = await readEntry(this.#env(), served, namespace ?? '', name, false);
     return entry && (served.object(entry) as T);
   }
 
@@ -43,7 +43,9 @@ export class ServerObjectStore implements ObjectStore {
   async list<T extends KubeObject>(resource: ResourceInfo<T>, namespace?: string): Promise<T[]> {
     const served = this.#table.get(resource);
     const prefix = namespace && resource.namespaced ? `${namespace}/` : '';
-    return served.cache.entries(prefix).map((entry) => served.object(entry) as T);
+    const entries = served.cache.entries(prefix);
+    await served.prepare(entries);
+    return entries.map((entry) => served.object(entry) as T);
   }
 
   async create<T extends KubeObject>(resource: ResourceInfo<T>, object: T): Promise<T> {

@@ -151,7 +151,7 @@ async function store(
       if (kv?.modRevision !== entry.revision) return undefined;
       return { object, entry: undefined, created: false };
     }
-    const value = served.toStored(object);
+    const value = await served.toStored(object);
     const key = served.storageKey(params.namespace, params.name);
     const result = await env.storage.put(key, value, entry.revision);
     if (!result.ok) return undefined;
@@ -191,8 +191,7 @@ function checkVersion(
   const uid = metadata.uid ?? '';
   // In a patch the uid is an immutable field: validation says so.
   if (!params.isPatch && uid !== '' && uid !== old.metadata?.uid) {
-    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata?.uid ?? ''}`;
-    throw conflict(served.groupResource, name, why);
+    throw conflict(served.groupResource, name, otherObject(served, params, uid, old.metadata?.uid ?? ''));
   }
   const asked = metadata.resourceVersion ?? '';
   if (asked === '' || asked === '0') {
@@ -208,6 +207,15 @@ function checkVersion(
 }
 
 /** What a client left out or may not change is taken from the old object, as upstream's rest.BeforeUpdate. */
+/** The words of upstream's store (pkg/storage/errors.go), which operators' tools look for. */
+function otherObject(served: ServedResource, params: UpdateParams, asked: string, found: string): string {
+  const { group, resource } = served.info;
+  const folder = served.definition.custom ? `${group}/${resource}` : resource;
+  const path = [folder, params.namespace, params.name].filter((part) => part !== '').join('/');
+  const why = `Precondition failed: UID in precondition: ${asked}, UID in object meta: ${found}`;
+  return `StorageError: invalid object, Code: 4, Key: /registry/${path}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`;
+}
+
 function takeOverMeta(object: KubeObject, old: KubeObject): void {
   const metadata = (object.metadata ??= {});
   const before = old.metadata ?? {};

@@ -29,6 +29,7 @@ export async function storedOutcome(
   const key = served.key(namespace, name);
   const cached = served.cache.get(key);
   const entry = cached?.revision === revision ? cached : served.cache.entryOf(key, value, revision);
+  await served.prepare([entry]);
   return { object: served.object(entry), entry, created };
 }
 

@@ -5,7 +5,7 @@ import type { RegistryEnv } from '../registry/registry-env.ts';
 import type { Selection } from '../registry/selection.ts';
 import type { ServedResource } from '../registry/served-resource.ts';
 import { yieldEvery } from '../registry/yield-every.ts';
-import { resourceExpired } from '../status-errors.ts';
+import { resourceExpired, StatusError } from '../status-errors.ts';
 import type { CacheEntry } from '../watch-cache/cache-entry.ts';
 import type { EventEncoder } from './event-encoder.ts';
 import type { WatchHub } from './watch-hub.ts';
@@ -116,6 +116,7 @@ async function sendInitial(env: RegistryEnv, watch: WatchRequest, beginning: Beg
     if (!ok) await response.drained();
   };
   try {
+    await served.prepare(beginning.initial);
     for (const entry of beginning.initial) {
       await pause();
       if (!selection.everything && !selection.matches(served, entry)) continue;
@@ -133,6 +134,10 @@ async function sendInitial(env: RegistryEnv, watch: WatchRequest, beginning: Beg
     return true;
   } catch (error) {
     if (watch.request.signal.aborted) return false;
-    throw error;
+    if (!(error instanceof StatusError)) throw error;
+    // The answer has begun: the watch ends with the error.
+    response.write(encoder.error(error.status));
+    response.end();
+    return false;
   }
 }

@@ -1,8 +1,10 @@
+import { messageOf } from '../../base/errors.ts';
 import type { ApiResponse } from '../request-context.ts';
-import { resourceExpired } from '../status-errors.ts';
+import { internalError, resourceExpired, StatusError } from '../status-errors.ts';
 import type { StatusBody } from '../status-errors.ts';
 import type { Selection } from '../registry/selection.ts';
 import type { ServedResource } from '../registry/served-resource.ts';
+import type { CacheEntry } from '../watch-cache/cache-entry.ts';
 import type { CacheEvent } from '../watch-cache/event-window.ts';
 import type { EventEncoder, EventType } from './event-encoder.ts';
 
@@ -10,6 +12,7 @@ import type { EventEncoder, EventType } from './event-encoder.ts';
 const MAX_PENDING_BYTES = 256 * 1024;
 /** Events put together for one write. */
 const MAX_BATCH_BYTES = 128 * 1024;
+const MAX_BATCH_EVENTS = 1000;
 
 /**
  * One client's watch. It has a place in the resource's event window instead of a queue, so that a slow
@@ -56,7 +59,40 @@ export class Watcher {
       );
       return;
     }
-    while (!this.#waiting && !this.#ended && this.#cursor < window.end) this.#writeBatch();
+    while (!this.#waiting && !this.#ended && this.#cursor < window.end) {
+      if (this.#isReady()) this.#writeBatch();
+      else void this.#prepare();
+    }
+  }
+
+  /** Whether the events to come can be shown as they are; others may have to convert them. */
+  #isReady(): boolean {
+    if (!this.served.isConvertedByOthers) return true;
+    return this.#next().every((entry) => this.served.isReady(entry));
+  }
+
+  #next(): CacheEntry[] {
+    const { window } = this.served.cache;
+    const end = Math.min(window.end, this.#cursor + MAX_BATCH_EVENTS);
+    const entries: CacheEntry[] = [];
+    for (let at = this.#cursor; at < end; at++) {
+      const event = window.at(at);
+      if (!event || !this.#selection.inScope(event.entry.key)) continue;
+      entries.push(event.entry);
+      if (event.previous) entries.push(event.previous);
+    }
+    return entries;
+  }
+
+  async #prepare(): Promise<void> {
+    this.#waiting = true;
+    try {
+      await this.served.prepare(this.#next());
+      this.#waiting = false;
+      this.advance();
+    } catch (error) {
+      this.fail(error instanceof StatusError ? error.status : internalError(messageOf(error)).status);
+    }
   }
 
   /** Tells the version that the cache has reached, if the client has everything before it. */
@@ -97,7 +133,8 @@ export class Watcher {
     }
     const frames: Buffer[] = [];
     let size = 0;
-    while (this.#cursor < window.end && size < MAX_BATCH_BYTES) {
+    const end = Math.min(window.end, this.#cursor + MAX_BATCH_EVENTS);
+    while (this.#cursor < end && size < MAX_BATCH_BYTES) {
       const event = window.at(this.#cursor);
       this.#cursor += 1;
       const frame = event && this.#frame(event);
@@ -149,6 +186,7 @@ export class Watcher {
         what === 'LEFT' && event.previous
           ? this.served.cache.withRevision(event.previous, event.revision)
           : event.entry;
+      if (what === 'LEFT' && event.previous) this.served.carryOver(event.previous, shown);
       frame = this.#encoder.event(what === 'LEFT' ? 'DELETED' : what, shown);
       event.frames.set(key, frame);
     }

@@ -55,7 +55,7 @@ export async function mutate(
       const seen = work.attributes();
       const matched = await matchHook(hook, seen, environment);
       if (!matched) continue;
-      work.show(matched);
+      await work.show(matched);
       if (!(await conditionsHold(hook, work.request(matched)))) continue;
       if (again && !rounds.due.has(hook.id)) continue;
       const round = new HookRound(hook, work, matched, environment, `round_${again ? 1 : 0}_index_${index}`);
@@ -66,7 +66,7 @@ export async function mutate(
       }
       if (hook.webhook.reinvocationPolicy === 'IfNeeded') rounds.waiting.add(hook.id);
     }
-    work.finish();
+    await work.finish();
   } finally {
     rounds.lastOutput = deepClone(attributes.object);
   }
@@ -98,10 +98,10 @@ class Mutation {
     return { attributes: this.attributes(), matched, object: this.object, oldObject: this.#oldObject };
   }
 
-  show(matched: ResourceInfo): void {
+  async show(matched: ResourceInfo): Promise<void> {
     const { resource, oldObject } = this.#attributes;
-    if (this.object) this.object = inVersion(this.object, this.#shownAs, matched, this.#table);
-    this.#oldObject = oldObject && inVersion(oldObject, resource, matched, this.#table);
+    if (this.object) this.object = await inVersion(this.object, this.#shownAs, matched, this.#table);
+    this.#oldObject = oldObject && (await inVersion(oldObject, resource, matched, this.#table));
     this.#shownAs = matched;
   }
 
@@ -111,10 +111,10 @@ class Mutation {
   }
 
   /** Gives the object back in the version of the request. */
-  finish(): void {
+  async finish(): Promise<void> {
     if (!this.#dirty || !this.object) return;
     const { resource } = this.#attributes;
-    this.#attributes.object = inVersion(this.object, this.#shownAs, resource, this.#table);
+    this.#attributes.object = await inVersion(this.object, this.#shownAs, resource, this.#table);
   }
 }
 

@@ -20,7 +20,11 @@ export async function validate(
   for (const hook of hooks) {
     const matched = await matchHook(hook, attributes, environment);
     if (!matched) continue;
-    const request = { attributes, matched, ...versionedObjects(attributes, matched, environment.table) };
+    const request = {
+      attributes,
+      matched,
+      ...(await versionedObjects(attributes, matched, environment.table)),
+    };
     if (await conditionsHold(hook, request)) relevant.push({ hook, request });
   }
   if (relevant.length === 0) return;
