@@ -42,6 +42,10 @@ export class ServerUnderTest {
     });
   }
 
+  get kubeconfigPath(): string {
+    return this.#running.kubeconfigPath;
+  }
+
   get pid(): number {
     return this.#running.pids[0]!;
   }

@@ -12,11 +12,11 @@ import { startEtcd } from './etcd-server.ts';
 import { freePort } from './free-port.ts';
 import { ServerUnderTest } from './server-under-test.ts';
 
-/** Upstream's kube-apiserver, given by its path, over Debian's etcd: both on one core, as ours with its store. */
+/** Upstream's kube-apiserver, given by its path, over Debian's etcd: both on one core where one is given, as ours with its store. */
 export async function startUpstream(
   program: string,
   dir: string,
-  core: number,
+  core: number | undefined,
 ): Promise<ServerUnderTest | undefined> {
   await mkdir(dir, { recursive: true });
   const etcd = await startEtcd(join(dir, 'etcd'), core);
@@ -25,8 +25,7 @@ export async function startUpstream(
   const state = await writeKeys(dir, `https://127.0.0.1:${port}`);
   const file = (name: string): string => join(dir, name);
   const own = file(nodeIdentity(BENCH_NODE, 'apiserver'));
-  const [command, args] = pinned(core, [
-    program,
+  const flags = [
     `--etcd-servers=${etcd.url}`,
     '--bind-address=127.0.0.1',
     `--secure-port=${port}`,
@@ -39,7 +38,8 @@ export async function startUpstream(
     '--service-cluster-ip-range=10.96.0.0/12',
     '--authorization-mode=Node,RBAC',
     '--v=0',
-  ]);
+  ];
+  const [command, args] = core === undefined ? [program, flags] : pinned(core, [program, ...flags]);
   const child = spawn(command, args, { stdio: 'ignore' });
   const kubeconfigPath = join(state.path, 'admin.kubeconfig');
   await untilReady(child, kubeconfigPath);

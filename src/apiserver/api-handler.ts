@@ -18,6 +18,7 @@ import type { ApiRequest, RequestContext, RequestInfo, UserInfo } from './reques
 import { sendStatus } from './respond/send.ts';
 import {
   internalError,
+  nothingServed,
   notFound,
   pathNotFound,
   requestTimeout,
@@ -137,7 +138,7 @@ export class ApiHandler {
       }
     }
     for (const handler of paths) if (await handler.handle(context, response)) return undefined;
-    throw pathNotFound();
+    throw this.#options.table.hasBuiltIn(info.group, info.version) ? pathNotFound() : nothingServed();
   }
 
   async #authorize(context: RequestContext): Promise<void> {
@@ -167,7 +168,11 @@ export class ApiHandler {
       return status.httpCode;
     }
     if (status.httpCode === 401) response.setHeader('www-authenticate', 'Bearer realm="kubernetes"');
-    sendStatus(request, response, status.status);
+    if (status.plainText === undefined) sendStatus(request, response, status.status);
+    else {
+      response.setHeader('x-content-type-options', 'nosniff');
+      response.send(status.httpCode, 'text/plain; charset=utf-8', Buffer.from(status.plainText));
+    }
     return status.httpCode;
   }
 }

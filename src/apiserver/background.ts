@@ -1,5 +1,11 @@
+import { hostname } from 'node:os';
 import { messageOf } from '../base/errors.ts';
 import { ensureDefaultRoles } from './bootstrap/default-roles.ts';
+import {
+  IDENTITY_EXPIRE_EVERY_MS,
+  IDENTITY_RENEW_EVERY_MS,
+  IdentityLease,
+} from './bootstrap/identity-lease.ts';
 import { ensureKubernetesService, writeKubernetesEndpoints } from './bootstrap/kubernetes-service.ts';
 import { ensureNamespaces } from './bootstrap/namespaces.ts';
 import { ServerLeases } from './bootstrap/server-leases.ts';
@@ -16,6 +22,7 @@ export class Background {
   readonly #address: string;
   readonly #port: number;
   readonly #leases: ServerLeases;
+  readonly #identity: IdentityLease;
   readonly #stop = new AbortController();
   #loops: Promise<void>[] = [];
 
@@ -25,6 +32,7 @@ export class Background {
     this.#port = own.port;
     const { storage, clock } = controlPlane.options;
     this.#leases = new ServerLeases({ storage, clock });
+    this.#identity = new IdentityLease({ store: controlPlane.store, clock, hostname: hostname() });
   }
 
   /** Makes what every cluster has; every step may be done again, and by several servers at once. */
@@ -41,6 +49,7 @@ export class Background {
       port: this.#port,
     });
     await this.#publish();
+    await this.#identity.renew();
     await this.#controlPlane.roleAggregation.settled();
     pendingSteps.delete('bootstrap');
   }
@@ -53,6 +62,12 @@ export class Background {
       every(ENDPOINTS_EVERY_MS, "publishing the server's address", deps, signal, () => this.#publish()),
       every(REPAIR_EVERY_MS, 'repair of service addresses', deps, signal, () =>
         this.#controlPlane.network.repair(store, options.clock.now()),
+      ),
+      every(IDENTITY_RENEW_EVERY_MS, "renewal of the server's lease", deps, signal, () =>
+        this.#identity.renew(),
+      ),
+      every(IDENTITY_EXPIRE_EVERY_MS, 'expiry of leases of other servers', deps, signal, () =>
+        this.#identity.expireOthers(),
       ),
       compactor(options.storage, cache, deps)(signal),
       expirer(() => table.all(), store, deps)(signal),

@@ -39,10 +39,13 @@ export interface GroupResource {
 /** An answer to the client in the form of a Status. Mirrors apimachinery pkg/api/errors/errors.go. */
 export class StatusError extends SlipwayError {
   readonly status: StatusBody;
+  /** Sent instead of the Status, where upstream's answer is no Status. */
+  readonly plainText: string | undefined;
 
-  constructor(status: StatusBody, cause?: unknown) {
+  constructor(status: StatusBody, cause?: unknown, plainText?: string) {
     super('E_API_STATUS', status.message ?? 'the request failed', { cause });
     this.status = status;
+    this.plainText = plainText;
   }
 
   get reason(): string {
@@ -91,8 +94,14 @@ export function notFound(resource: GroupResource, name: string): StatusError {
 }
 
 /** The path names nothing that the server serves. */
+/** A group version of ours has no such path. */
 export function pathNotFound(): StatusError {
   return failure(404, 'NotFound', 'the server could not find the requested resource', {});
+}
+
+/** Nobody serves the path: upstream's answer is the plain text of Go's http.NotFound, which clients know. */
+export function nothingServed(): StatusError {
+  return new StatusError(pathNotFound().status, undefined, '404 page not found\n');
 }
 
 export function alreadyExists(resource: GroupResource, name: string): StatusError {

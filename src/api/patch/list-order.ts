@@ -27,8 +27,7 @@ export function orderLists(
     checkOrder(given ?? [], order, rule.mergeKey);
     if (live === undefined && given === undefined) continue;
     let merged = live ?? [];
-    // What was there before the merge, for the order of the server's own items.
-    const before = [...merged];
+    const before = liveOrder(merged, given ?? [], rule.mergeKey);
     if (given !== undefined) {
       if (live === undefined) merged = withoutDirectives(given) as unknown[];
       else merged = rule.strategy === 'merge' ? mergeSlice(live, given, rule) : given;
@@ -36,6 +35,23 @@ export function orderLists(
     setKey(original, name, orderMerged(merged, order, before, rule.mergeKey));
     delete patch[name];
   }
+}
+
+/**
+ * The order that places the server's own items: that of the live list as the merge leaves it behind. Upstream merges
+ * in place, so that a new item has the place of one that was deleted (mergeSliceHandler of patch.go).
+ */
+function liveOrder(live: readonly unknown[], patch: readonly unknown[], mergeKey: string): unknown[] {
+  if (mergeKey === '') return [...live];
+  const keys = (items: readonly unknown[]): Set<unknown> =>
+    new Set(items.filter(isObject).map((item) => item[mergeKey]));
+  const deleted = keys(patch.filter((item) => isObject(item) && item['$patch'] === 'delete'));
+  const remaining = live.filter((item) => !isObject(item) || !deleted.has(item[mergeKey]));
+  const known = keys(remaining);
+  const added = patch.filter(
+    (item) => isObject(item) && !Object.hasOwn(item, '$patch') && !known.has(item[mergeKey]),
+  );
+  return [...remaining, ...added].slice(0, live.length);
 }
 
 function asList(value: unknown): unknown[] | undefined {

@@ -46,6 +46,13 @@ export class ResourceTable {
     return served;
   }
 
+  /** Whether a kind of ours, no custom one, is of this group and version. */
+  hasBuiltIn(group: string, version: string): boolean {
+    return this.all().some(
+      ({ info, definition }) => !definition.custom && info.group === group && info.version === version,
+    );
+  }
+
   all(): ServedResource[] {
     return [...this.#byPath.values()];
   }

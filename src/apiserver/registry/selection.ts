@@ -28,7 +28,7 @@ export function parseSelection(served: ServedResource, info: RequestInfo): Selec
   try {
     labels = parseLabelSelector(info.labelSelector);
   } catch (error) {
-    if (error instanceof SelectorError) throw badRequest(`unable to parse requirement: ${error.message}`);
+    if (error instanceof SelectorError) throw badRequest(error.message);
     throw error;
   }
   try {

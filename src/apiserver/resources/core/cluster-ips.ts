@@ -98,7 +98,7 @@ export class ClusterIps {
             'ipaddress.kubernetes.io/managed-by': MANAGED_BY,
           },
         },
-        spec: { parentRef: { group: '', resource: 'services', ...owner } },
+        spec: { parentRef: { resource: 'services', ...owner } },
       });
       return true;
     } catch (error) {

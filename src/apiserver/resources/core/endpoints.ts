@@ -72,6 +72,7 @@ const host = (ip: string | undefined): string => (ip?.includes(':') ? `[${ip}]` 
 /** Mirrors pkg/registry/core/endpoint/strategy.go. */
 export const endpoints = define(ENDPOINTS, {
   shortNames: ['ep'],
+  deprecationWarning: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
   strategy: {
     allowCreateOnUpdate: true,
     defaults({ subsets }) {
@@ -81,8 +82,6 @@ export const endpoints = define(ENDPOINTS, {
     },
     validateCreate: (object) => validate(object),
     validateUpdate: (object, old) => validate(object, old),
-    warningsOnCreate: () => ['v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice'],
-    warningsOnUpdate: () => ['v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice'],
   },
   columns: [nameColumn(), column('Endpoints', 'string', summary), ageColumn()],
 });

@@ -1,5 +1,5 @@
 import { NODES } from '../../../api/gen/resources.ts';
-import type { Node, Taint } from '../../../api/gen/types/core-v1.ts';
+import type { Node, NodeSystemInfo, Taint } from '../../../api/gen/types/core-v1.ts';
 import { duplicate, forbidden, invalid, notSupported, required } from '../../field-error.ts';
 import type { FieldError } from '../../field-error.ts';
 import type { ResourceDefinition } from '../../resource-definition.ts';
@@ -74,10 +74,16 @@ function validateUpdate(node: Node, old: Node): FieldError[] {
   return errors;
 }
 
-/** `podCIDR` is the first of `podCIDRs`. */
+function kernel(info: NodeSystemInfo | undefined): string {
+  const version = info?.kernelVersion || '<unknown>';
+  return info?.architecture ? `${version} (${info.architecture})` : version;
+}
+
+/** `podCIDR` is the first of `podCIDRs`, and is believed where they differ. Mirrors pkg/apis/core/v1/conversion.go. */
 function defaults(node: Node): void {
   node.spec ??= {};
-  if (node.spec.podCIDR && !node.spec.podCIDRs?.length) node.spec.podCIDRs = [node.spec.podCIDR];
+  if (node.spec.podCIDR && node.spec.podCIDRs?.[0] !== node.spec.podCIDR)
+    node.spec.podCIDRs = [node.spec.podCIDR];
   else if (node.spec.podCIDRs?.[0] && !node.spec.podCIDR) node.spec.podCIDR = node.spec.podCIDRs[0];
   if (node.status?.capacity && !node.status.allocatable)
     node.status.allocatable = { ...node.status.capacity };
@@ -139,12 +145,7 @@ export function nodes(environment: ResourceEnvironment): ResourceDefinition {
       column('Internal-IP', 'string', (node) => address(node, 'InternalIP'), 'wide'),
       column('External-IP', 'string', (node) => address(node, 'ExternalIP'), 'wide'),
       column('OS-Image', 'string', ({ status }) => status?.nodeInfo?.osImage || '<unknown>', 'wide'),
-      column(
-        'Kernel-Version',
-        'string',
-        ({ status }) => status?.nodeInfo?.kernelVersion || '<unknown>',
-        'wide',
-      ),
+      column('Kernel-Version', 'string', ({ status }) => kernel(status?.nodeInfo), 'wide'),
       column(
         'Container-Runtime',
         'string',
