@@ -13,6 +13,7 @@ import { sameJson } from '../resources/validation/checks.ts';
 import { qualifiedName } from '../resources/validation/formats.ts';
 import type { ResourceDefinition, ResourceStrategy, Subresource } from '../resource-definition.ts';
 import { methodNotSupported } from '../status-errors.ts';
+import { conversions } from './conversion/conversions.ts';
 import type { Converter } from './conversion/webhook-converter.ts';
 import { columnsOf } from './custom-columns.ts';
 import { fieldsOf, scaleOf } from './custom-scale.ts';
@@ -86,41 +87,6 @@ export function customDefinition(
     subresources: rules.subresources(),
     columns: columnsOf(version.additionalPrinterColumns),
     ...rules.selectable(),
-  };
-}
-
-/** What others convert is pruned and completed as if a client had sent it. */
-function conversions(
-  converter: Converter,
-  kinds: ReadonlyMap<string, StructuralKind>,
-  kind: StructuralKind,
-  info: ResourceInfo,
-  storageVersion: string,
-) {
-  const apiVersion = apiVersionOf(info);
-  const storedVersion = apiVersionOf({ group: info.group, version: storageVersion });
-  return {
-    convertStored: async (objects: readonly KubeObject[]): Promise<KubeObject[]> => {
-      const result = objects.map((object) => {
-        const copy = deepClone(object);
-        const writtenAs = copy.apiVersion?.slice(copy.apiVersion.indexOf('/') + 1) ?? '';
-        kinds.get(writtenAs)?.defaultStored(copy);
-        return copy;
-      });
-      const others = result.filter((object) => object.apiVersion !== apiVersion);
-      const converted = await converter.convert(others, apiVersion);
-      let next = 0;
-      return result.map((object) => {
-        const shown = object.apiVersion === apiVersion ? object : converted[next++]!;
-        return kind.decode(shown).object;
-      });
-    },
-    convertToStored: async (object: KubeObject): Promise<KubeObject> => {
-      if (apiVersion === storedVersion) return object;
-      const [stored = object] = await converter.convert([object], storedVersion);
-      const storedKind = kinds.get(storageVersion);
-      return storedKind ? storedKind.decode(stored).object : stored;
-    },
   };
 }
 
