@@ -1,0 +1,186 @@
+import { plainDouble } from '../display.ts';
+import { EvaluationError } from '../issues.ts';
+import { durationSeconds, formatTimestamp } from '../time.ts';
+import { typeText } from '../types.ts';
+import { Duration, ListValue, MapValue, nameOf, Timestamp, TypeValue, Uint } from '../values.ts';
+import type { Value } from '../values.ts';
+import { MAX_STRING_LENGTH } from './operators.ts';
+
+const DEFAULT_PRECISION = 6;
+/** As many digits as JavaScript prints after the point. */
+const MAX_PRECISION = 100;
+const SUPERSCRIPT = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+
+class FormatProblem extends Error {}
+
+/** `'%s is %d'.format([…])`. Mirrors cel-go ext/formatting.go, in the locale en_US as upstream has it. */
+export function formatString(template: string, args: ListValue): string {
+  let result = '';
+  let next = 0;
+  let at = 0;
+  for (const found of template.matchAll(/%/g)) {
+    if (found.index < at) continue;
+    result += template.slice(at, found.index);
+    if (template[found.index + 1] === '%') {
+      result += '%';
+      at = found.index + 2;
+      continue;
+    }
+    if (next >= args.length) throw new EvaluationError(`index ${next} out of range`);
+    if (found.index + 1 >= template.length) throw new EvaluationError('unexpected end of string');
+    const clause = readClause(template, found.index + 1);
+    result += formatted(clause, args.at(next++));
+    if (result.length > MAX_STRING_LENGTH) throw new EvaluationError('string is too long');
+    at = clause.end;
+  }
+  return result + template.slice(at);
+}
+
+interface Clause {
+  readonly letter: string;
+  readonly precision: number;
+  readonly end: number;
+}
+
+function readClause(template: string, start: number): Clause {
+  const [whole = '', digits] = /^(?:\.(\d*))?/.exec(template.slice(start, start + 12)) ?? [];
+  const letter = template[start + whole.length];
+  const problem = (why: string): EvaluationError =>
+    new EvaluationError(`could not parse formatting clause: ${why}`);
+  if (digits !== undefined) {
+    if (letter === undefined) {
+      throw problem('error while parsing precision: could not find end of precision specifier');
+    }
+    if (digits === '') {
+      const why = 'error while converting precision to integer: strconv.Atoi: parsing "": invalid syntax';
+      throw problem(`error while parsing precision: ${why}`);
+    }
+  }
+  if (letter === undefined || !'sdfebxXo'.includes(letter)) {
+    throw problem(`unrecognized formatting clause "${letter ?? ''}"`);
+  }
+  const precision = digits === undefined ? DEFAULT_PRECISION : Number(digits);
+  return { letter, precision: Math.min(precision, MAX_PRECISION), end: start + whole.length + 1 };
+}
+
+function formatted({ letter, precision }: Clause, value: Value): string {
+  try {
+    switch (letter) {
+      case 's':
+        return text(value);
+      case 'd':
+        return decimal(value);
+      case 'f':
+        return fixed(number(value, 'fixed-point'), precision);
+      case 'e':
+        return scientific(number(value, 'scientific'), precision);
+      case 'b':
+        return typeof value === 'boolean'
+          ? String(Number(value))
+          : inBase(value, 2, 'only integers and bools can be formatted as binary');
+      case 'o':
+        return inBase(value, 8, 'octal clause can only be used on integers');
+      default:
+        return hex(value, letter === 'X');
+    }
+  } catch (error) {
+    if (!(error instanceof FormatProblem)) throw error;
+    throw new EvaluationError(`error during formatting: ${error.message}`, { cause: error });
+  }
+}
+
+function text(value: Value): string {
+  if (typeof value === 'string') return value;
+  if (value === null) return 'null';
+  if (typeof value === 'boolean' || typeof value === 'bigint') return String(value);
+  if (typeof value === 'number') return plainDouble(value);
+  if (value instanceof Uint) return String(value.value);
+  if (value instanceof Uint8Array) return Buffer.from(value).toString();
+  if (value instanceof Timestamp) return formatTimestamp(value);
+  if (value instanceof Duration) return durationSeconds(value.nanos);
+  if (value instanceof TypeValue) return typeText(value.type);
+  if (value instanceof ListValue) return `[${[...value].map(member).join(', ')}]`;
+  if (value instanceof MapValue) return map(value);
+  throw new FormatProblem(
+    `string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps, was given ${nameOf(value)}`,
+  );
+}
+
+/** A value within a list or map: as one would write it. */
+function member(value: Value): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (value instanceof Uint8Array) return `b${JSON.stringify(text(value))}`;
+  if (value instanceof Timestamp) return `timestamp(${JSON.stringify(text(value))})`;
+  if (value instanceof Duration) return `duration(${JSON.stringify(text(value))})`;
+  if (value instanceof TypeValue) return `type(${text(value)})`;
+  if (typeof value !== 'number') return text(value);
+  return Number.isFinite(value) ? value.toFixed(DEFAULT_PRECISION) : JSON.stringify(special(value));
+}
+
+function map(value: MapValue): string {
+  const entries = [...value.keys()].map((key) => {
+    if (typeof key === 'number')
+      throw new FormatProblem(`no formatting function for map key of type ${nameOf(key)}`);
+    return [member(key), member(value.get(key) ?? null)] as const;
+  });
+  entries.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  return `{${entries.map(([key, each]) => `${key}:${each}`).join(', ')}}`;
+}
+
+function integer(value: Value): bigint | undefined {
+  if (typeof value === 'bigint') return value;
+  return value instanceof Uint ? value.value : undefined;
+}
+
+function decimal(value: Value): string {
+  const found = integer(value);
+  if (found === undefined) {
+    throw new FormatProblem(`decimal clause can only be used on integers, was given ${nameOf(value)}`);
+  }
+  return String(found);
+}
+
+function inBase(value: Value, base: number, refusal: string): string {
+  const found = integer(value);
+  if (found === undefined) throw new FormatProblem(`${refusal}, was given ${nameOf(value)}`);
+  return found.toString(base);
+}
+
+function hex(value: Value, upper: boolean): string {
+  const bytes = typeof value === 'string' ? Buffer.from(value) : value;
+  const digits =
+    bytes instanceof Uint8Array
+      ? Buffer.from(bytes).toString('hex')
+      : inBase(value, 16, 'only integers, byte buffers, and strings can be formatted as hex');
+  return upper ? digits.toUpperCase() : digits;
+}
+
+function number(value: Value, clause: string): number {
+  if (typeof value === 'number') return value;
+  if (value === 'NaN') return Number.NaN;
+  if (value === 'Infinity' || value === '-Infinity') return Number(value);
+  throw new FormatProblem(`${clause} clause can only be used on doubles, was given ${nameOf(value)}`);
+}
+
+function special(value: number): string {
+  if (Number.isNaN(value)) return 'NaN';
+  return value > 0 ? '∞' : '-∞';
+}
+
+/** With commas between thousands, as the locale has it. */
+function fixed(value: number, precision: number): string {
+  if (!Number.isFinite(value)) return special(value);
+  const digits = Math.abs(value) < 1e21 ? value.toFixed(precision) : plainDouble(value);
+  const [whole = '', fraction] = digits.split('.');
+  const grouped = whole.replaceAll(/\B(?=(?:\d{3})+$)/g, ',');
+  return fraction === undefined ? grouped : `${grouped}.${fraction}`;
+}
+
+/** 1.052033 × 10³ */
+function scientific(value: number, precision: number): string {
+  if (!Number.isFinite(value)) return special(value);
+  const [mantissa = '', exponent = '+0'] = value.toExponential(precision).split('e');
+  const digits = exponent.slice(1).padStart(2, '0');
+  const raised = Array.from(digits, (digit) => SUPERSCRIPT[Number(digit)] ?? '').join('');
+  return `${mantissa}\u202f×\u202f10${exponent.startsWith('-') ? '⁻' : ''}${raised}`;
+}
