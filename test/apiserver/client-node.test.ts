@@ -74,3 +74,77 @@ test('its informer fills its cache and follows', async (t) => {
   t.is(informer.list()[0]?.metadata?.name, 'node-informed-too');
   await informer.stop();
 });
+
+test('its server-side apply owns what it sends, and conflicts with another manager', async (t) => {
+  const objects = k8s.KubernetesObjectApi.makeApiClient(config);
+  const wanted = (a: string): k8s.KubernetesObject & { data: Record<string, string> } => ({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'node-applied', namespace: 'default' },
+    data: { a },
+  });
+  const apply = (a: string, manager: string, force: boolean) =>
+    objects.patch(wanted(a), undefined, undefined, manager, force, k8s.PatchStrategy.ServerSideApply);
+  await apply('1', 'first', false);
+  const conflict = await t.throwsAsync(apply('2', 'second', false));
+  t.is((conflict as k8s.ApiException<unknown>).code, 409);
+  await apply('2', 'second', true);
+  const read = await core.readNamespacedConfigMap({ name: 'node-applied', namespace: 'default' });
+  t.deepEqual(read.data, { a: '2' });
+  const owners = read.metadata?.managedFields?.filter(({ fieldsV1 }) =>
+    JSON.stringify(fieldsV1).includes('f:a'),
+  );
+  t.deepEqual(
+    owners?.map(({ manager, operation }) => [manager, operation]),
+    [['second', 'Apply']],
+  );
+});
+
+/** A leader as operators write them: a Lease, and the version that an update is for as the only referee. */
+async function lead(
+  coordination: k8s.CoordinationV1Api,
+  identity: string,
+  term: (transitions: number) => Promise<void>,
+): Promise<void> {
+  const ref = { name: 'leader', namespace: 'default' };
+  for (;;) {
+    const lease = await coordination.readNamespacedLease(ref);
+    if (lease.spec?.holderIdentity) continue;
+    const transitions = (lease.spec?.leaseTransitions ?? 0) + 1;
+    lease.spec = {
+      holderIdentity: identity,
+      leaseTransitions: transitions,
+      renewTime: new k8s.V1MicroTime(),
+    };
+    try {
+      const held = await coordination.replaceNamespacedLease({ ...ref, body: lease });
+      await term(transitions);
+      delete held.spec?.holderIdentity;
+      await coordination.replaceNamespacedLease({ ...ref, body: held });
+      return;
+    } catch (error) {
+      if (!(error instanceof k8s.ApiException) || error.code !== 409) throw error;
+    }
+  }
+}
+
+test('of many that want to lead by a lease, one leads at a time and each in turn', async (t) => {
+  const coordination = config.makeApiClient(k8s.CoordinationV1Api);
+  await coordination.createNamespacedLease({
+    namespace: 'default',
+    body: { metadata: { name: 'leader' }, spec: {} },
+  });
+  let leading = 0;
+  const terms: number[] = [];
+  const contenders = Array.from({ length: 5 }, (_, i) =>
+    lead(coordination, `contender-${i}`, async (transitions) => {
+      leading += 1;
+      t.is(leading, 1);
+      terms.push(transitions);
+      await create(`node-led-${transitions}`);
+      leading -= 1;
+    }),
+  );
+  await Promise.all(contenders);
+  t.deepEqual(terms, [1, 2, 3, 4, 5]);
+});

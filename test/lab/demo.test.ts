@@ -3,7 +3,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
+import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import * as k8s from '@kubernetes/client-node';
 import test from 'ava';
 import { clientManifest, podsOf, readyPods, webManifest } from '../e2e/workload.ts';
 import { debianKubectl } from '../helpers/debian-kubectl.ts';
@@ -34,6 +36,24 @@ async function demo(...args: string[]): Promise<{ code: number; text: string }> 
     stream.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
   const [code] = (await once(child, 'close')) as [number];
   return { code, text };
+}
+
+/** exec as @kubernetes/client-node does it, over a WebSocket. */
+async function nodeExec(pod: string, command: string[], input: string) {
+  const config = new k8s.KubeConfig();
+  config.loadFromFile(kubeconfig);
+  const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
+  stdin.end(input);
+  const status = new Promise<k8s.V1Status>((resolve, reject) => {
+    new k8s.Exec(config)
+      .exec('default', pod, 'web', command, stdout, stderr, stdin, false, resolve)
+      .catch(reject);
+  });
+  const ended = await status;
+  // The status comes last on the same connection, so that all output has been read by now.
+  const read = (stream: PassThrough): string => (stream.read() as Buffer | null)?.toString() ?? '';
+  const exitCode = ended.details?.causes?.find(({ reason }) => reason === 'ExitCode')?.message;
+  return { stdout: read(stdout), stderr: read(stderr), status: ended.status, exitCode };
 }
 
 test.after.always(async () => {
@@ -114,6 +134,12 @@ labTest('kubectl logs, exec, scale, rollout, delete and get -w do what they shou
   t.is((await kubectl('exec', name, '--', 'hostname')).trim(), name);
   t.is(await kubectl.withInput('to and fro', 'exec', '-i', name, '--', 'cat'), 'to and fro');
   t.is((await kubectl.try(['exec', name, '--', 'sh', '-c', 'exit 3'])).code, 3);
+  t.deepEqual(await nodeExec(name, ['sh', '-c', 'cat; echo no >&2; exit 4'], 'to and fro'), {
+    stdout: 'to and fro',
+    stderr: 'no\n',
+    status: 'Failure',
+    exitCode: '4',
+  });
 
   const watch = kubectl.spawn('get', 'pods', '-l', 'app=web', '-w', '--no-headers');
   let watched = '';
