@@ -1,5 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
+import { AdmissionPolicies } from './admission/policies/admission-policies.ts';
+import { compileMatchConditions } from './admission/policies/match-conditions.ts';
 import { admissionPlugins } from './admission/plugins.ts';
 import { AdmissionWebhooks } from './admission/webhooks/admission-webhooks.ts';
 import { AdmissionChain } from './admission-chain.ts';
@@ -60,6 +62,7 @@ export class ControlPlane {
   readonly network: ServiceNetwork;
   readonly webhookClient: WebhookClient;
   readonly admissionWebhooks: AdmissionWebhooks;
+  readonly admissionPolicies: AdmissionPolicies;
   readonly metrics = new ServerMetrics();
   readonly #inFlight = new InFlight();
   /** Names of start-up steps that are not done yet; while there are any, /readyz fails. */
@@ -106,8 +109,15 @@ export class ControlPlane {
       store: this.store,
       table: this.table,
       client: this.webhookClient,
+      compile: (conditions) => compileMatchConditions(conditions, { authorizer: this.policy.authorizer }),
       uuid: () => random.uuid(),
       log,
+    });
+    this.admissionPolicies = new AdmissionPolicies({
+      feed,
+      store: this.store,
+      table: this.table,
+      authorizer: this.policy.authorizer,
     });
     const admission = new AdmissionChain(
       admissionPlugins({
@@ -115,6 +125,7 @@ export class ControlPlane {
         clock,
         random: (limit) => random.below(limit),
         webhooks: this.admissionWebhooks,
+        policies: this.admissionPolicies,
       }),
     );
     const { cache, store, table } = this;
@@ -196,6 +207,7 @@ export class ControlPlane {
     this.hub.stop();
     this.admissionWebhooks.stop();
     this.webhookClient.close();
+    this.admissionPolicies.stop();
     this.policy.stop();
     this.cache.stop();
     this.metrics.close();

@@ -19,6 +19,8 @@ export interface AdmissionOptions {
   /** A whole number from 0 to below the limit. */
   random(limit: number): number;
   webhooks: { mutatingPlugin: AdmissionPlugin; validatingPlugin: AdmissionPlugin };
+  /** ValidatingAdmissionPolicies and MutatingAdmissionPolicies. */
+  policies: { mutatingPlugin: AdmissionPlugin; validatingPlugin: AdmissionPlugin };
 }
 
 /** The built-in plugins in upstream's order (pkg/kubeapiserver/options/plugins.go). */
@@ -38,7 +40,9 @@ export function admissionPlugins(options: AdmissionOptions): AdmissionPlugin[] {
     certificateSigning(options.authorizer),
     certificateSubjectRestriction,
     defaultIngressClass,
+    options.policies.mutatingPlugin,
     options.webhooks.mutatingPlugin,
+    options.policies.validatingPlugin,
     options.webhooks.validatingPlugin,
   ];
 }

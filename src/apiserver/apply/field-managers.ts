@@ -92,7 +92,8 @@ class ServedKind {
   }
 }
 
-function mergeTypeOfServed({ info, definition }: ServedResource): MergeType | undefined {
+/** How objects of a resource are merged; undefined for what has no schema. */
+export function mergeTypeOfServed({ info, definition }: ServedResource): MergeType | undefined {
   if (definition.custom) return definition.custom.mergeType;
   const schema = schemaForKind(info.group, info.version, info.kind);
   return schema && mergeTypeOf(schema);

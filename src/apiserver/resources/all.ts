@@ -1,5 +1,11 @@
 import { COMPONENTSTATUSES } from '../../api/gen/resources.ts';
 import type { ResourceDefinition } from '../resource-definition.ts';
+import {
+  mutatingadmissionpolicies,
+  mutatingadmissionpolicybindings,
+  validatingadmissionpolicies,
+  validatingadmissionpolicybindings,
+} from './admissionregistration/policies.ts';
 import { controllerrevisions } from './apps/controllerrevisions.ts';
 import { daemonsets } from './apps/daemonsets.ts';
 import { deployments } from './apps/deployments.ts';
@@ -98,6 +104,10 @@ export function builtInResources(
     roles(environment),
     priorityclasses,
     storageclasses,
+    mutatingadmissionpolicies(environment),
+    mutatingadmissionpolicybindings,
+    validatingadmissionpolicies(environment),
+    validatingadmissionpolicybindings,
     ...PLAIN_RESOURCES,
   ].map((resource) => (typeof resource === 'function' ? resource(environment) : resource));
 }

@@ -1,20 +1,15 @@
 import {
-  APISERVICES,
   CSIDRIVERS,
   CSINODES,
   CSISTORAGECAPACITIES,
   DEVICECLASSES,
   FLOWSCHEMAS,
   IPADDRESSES,
-  MUTATINGADMISSIONPOLICIES,
-  MUTATINGADMISSIONPOLICYBINDINGS,
   PRIORITYLEVELCONFIGURATIONS,
   RESOURCECLAIMS,
   RESOURCECLAIMTEMPLATES,
   RESOURCESLICES,
   SERVICECIDRS,
-  VALIDATINGADMISSIONPOLICIES,
-  VALIDATINGADMISSIONPOLICYBINDINGS,
   VOLUMEATTACHMENTS,
   VOLUMEATTRIBUTESCLASSES,
 } from '../../api/gen/resources.ts';
@@ -25,10 +20,8 @@ import {
   mutatingwebhookconfigurations,
   validatingwebhookconfigurations,
 } from './admissionregistration/webhookconfigurations.ts';
+import { apiservices } from './apiregistration/apiservices.ts';
 import { define, statusOf, statusStrategy } from './define.ts';
-
-/** Kinds that are stored and served by their schema alone, without rules of their own yet. */
-const EXTENSIONS = ['api-extensions'] as const;
 
 function withStatus<T extends KubeObject>(
   info: ResourceInfo<T>,
@@ -37,15 +30,12 @@ function withStatus<T extends KubeObject>(
   return define(info, { strategy: statusStrategy, subresources: [statusOf<T>()], ...rest });
 }
 
+/** Kinds that are stored and served by their schema alone, without rules of their own yet. */
 export const PLAIN_RESOURCES: readonly ResourceDefinition[] = [
-  define(MUTATINGADMISSIONPOLICIES, { categories: EXTENSIONS }),
-  define(MUTATINGADMISSIONPOLICYBINDINGS, { categories: EXTENSIONS }),
   mutatingwebhookconfigurations,
-  withStatus(VALIDATINGADMISSIONPOLICIES, { categories: EXTENSIONS }),
-  define(VALIDATINGADMISSIONPOLICYBINDINGS, { categories: EXTENSIONS }),
   validatingwebhookconfigurations,
   CRD_DEFINITION,
-  withStatus(APISERVICES, { categories: EXTENSIONS }),
+  apiservices,
   withStatus(FLOWSCHEMAS),
   withStatus(PRIORITYLEVELCONFIGURATIONS),
   define(IPADDRESSES, { shortNames: ['ip'] }),

@@ -43,10 +43,14 @@ async function review(given: Operation): Promise<KubeObject | undefined> {
     authorize: () => Promise.resolve({ decision: given.allow ? 'allow' : 'noOpinion', reason: '' }),
   };
   const none = { name: 'none', handles: () => false };
-  const webhooks = { mutatingPlugin: none, validatingPlugin: none };
-  const plugin = admissionPlugins({ authorizer, clock: systemClock, random: () => 0, webhooks }).find(
-    ({ name }) => name === given.plugin,
-  );
+  const others = { mutatingPlugin: none, validatingPlugin: none };
+  const plugin = admissionPlugins({
+    authorizer,
+    clock: systemClock,
+    random: () => 0,
+    webhooks: others,
+    policies: others,
+  }).find(({ name }) => name === given.plugin);
   if (!plugin) throw new Error(`no plugin ${given.plugin}`);
   const find = (resource: ResourceInfo, name: string, namespace = '') =>
     Promise.resolve(stored[`${resource.resource}/${namespace}/${name}`]);

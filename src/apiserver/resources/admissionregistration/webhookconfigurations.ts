@@ -4,6 +4,7 @@ import {
 } from '../../../api/gen/resources.ts';
 import type { MutatingWebhook } from '../../../api/gen/types/admissionregistration-v1.ts';
 import type { KubeObject, ResourceInfo } from '../../../api/resource.ts';
+import { validateMatchConditions } from '../../admission/policies/match-conditions.ts';
 import { at, child, duplicate, invalid, notSupported, required } from '../../field-error.ts';
 import type { FieldError } from '../../field-error.ts';
 import type { ResourceDefinition, ResourceStrategy } from '../../resource-definition.ts';
@@ -43,11 +44,17 @@ interface Leniency {
   sideEffects: boolean;
   reviewVersions: boolean;
   names: boolean;
+  /** Conditions that did not change were accepted before. */
+  conditions: boolean;
+}
+
+function conditionsOf({ webhooks = [] }: WebhookConfiguration) {
+  return webhooks.map(({ matchConditions }) => matchConditions ?? []);
 }
 
 /** What was accepted once stays acceptable in an update. */
-function leniencyOf(old: WebhookConfiguration | undefined): Leniency {
-  if (!old) return { sideEffects: false, reviewVersions: false, names: false };
+function leniencyOf(configuration: WebhookConfiguration, old: WebhookConfiguration | undefined): Leniency {
+  if (!old) return { sideEffects: false, reviewVersions: false, names: false, conditions: false };
   const before = old.webhooks ?? [];
   const names = before.map(({ name }) => name);
   return {
@@ -57,12 +64,13 @@ function leniencyOf(old: WebhookConfiguration | undefined): Leniency {
         !(admissionReviewVersions ?? []).some((v) => REVIEW_VERSIONS.includes(v)),
     ),
     names: new Set(names).size !== names.length,
+    conditions: sameJson(conditionsOf(configuration), conditionsOf(old)),
   };
 }
 
 /** Mirrors pkg/apis/admissionregistration/validation/validation.go. */
 function validate(configuration: WebhookConfiguration, old?: WebhookConfiguration): FieldError[] {
-  const leniency = leniencyOf(old);
+  const leniency = leniencyOf(configuration, old);
   const errors: FieldError[] = [];
   const seen = new Set<string>();
   for (const [index, webhook] of (configuration.webhooks ?? []).entries()) {
@@ -111,6 +119,9 @@ function validateWebhook(path: string, webhook: MutatingWebhook, leniency: Lenie
   checkLabelSelector(errors, child(path, 'objectSelector'), webhook.objectSelector);
   oneOf('reinvocationPolicy', ['IfNeeded', 'Never']);
   errors.push(...validateClientConfig(child(path, 'clientConfig'), webhook));
+  if (!leniency.conditions) {
+    errors.push(...validateMatchConditions(webhook.matchConditions ?? [], child(path, 'matchConditions')));
+  }
   return errors;
 }
 
