@@ -7,11 +7,12 @@ import { systemClock } from '../../src/base/clock.ts';
 import { EmbeddedStorage } from '../../src/storage/embedded/embedded-storage.ts';
 import { openHistory } from '../../src/storage/embedded/history.ts';
 import { EtcdStorage } from '../../src/storage/etcd/etcd-storage.ts';
+import { EtcdMembers } from '../../src/storage/etcd/members.ts';
 import { fillDatabase } from '../../src/storage/etcd/fill-database.ts';
 import { readBolt } from '../../src/storage/etcd/bolt/read-bolt.ts';
 import { writeBolt } from '../../src/storage/etcd/bolt/write-bolt.ts';
 import type { Storage, StorageEvent } from '../../src/storage/storage.ts';
-import { etcdBinary, startEtcd } from '../helpers/etcd.ts';
+import { etcdBinary, freePorts, startAddedEtcd, startEtcd, type EtcdServer } from '../helpers/etcd.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import { readFile } from 'node:fs/promises';
 
@@ -48,10 +49,14 @@ async function makeStore(dir: string, writes: number): Promise<void> {
   await storage.close();
 }
 
-async function movedInto(t: ExecutionContext, dir: string): Promise<{ url: string }> {
-  const [member] = await startEtcd(1);
+async function movedInto(t: ExecutionContext, dir: string): Promise<EtcdServer> {
+  const [member] = await startEtcd(1, { flags: ['--snapshot-count=5200'] });
   if (!member) throw new Error('no member');
   t.teardown(() => member.stop());
+  const members = await EtcdMembers.open({ endpoints: [member.url], clock });
+  await members.passLog(5300);
+  t.deepEqual(await members.content(member.url), { keys: 0, revision: 1 }, 'the log alone grew');
+  members.close();
   const terminated = new Promise((resolve) => member.child.once('exit', resolve));
   member.child.kill('SIGTERM');
   await terminated;
@@ -104,6 +109,27 @@ etcdTest(
     t.is((await after.range({ prefix: '/' })).count, expected.count);
   },
 );
+
+etcdTest('a member that joins later has all of it', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'slipway-move-'));
+  await makeStore(dir, 300);
+  const first = await movedInto(t, dir);
+  const members = await EtcdMembers.open({ endpoints: [first.url], clock });
+  t.teardown(() => members.close());
+  const [port] = await freePorts(1);
+  const peerUrl = `http://127.0.0.1:${port}`;
+  const { member } = await members.addLearner([peerUrl]);
+  const cluster = `m1=${first.peerUrl},m2=${peerUrl}`;
+  const second = await startAddedEtcd('m2', peerUrl, cluster);
+  t.teardown(() => second.stop());
+  await waitFor('the learner is promoted', async () => {
+    await members.promote(member.id).catch(() => {});
+    return (await members.list()).every(({ isLearner }) => !isLearner);
+  });
+  const expected = await members.content(first.url);
+  t.true(expected.keys > 100);
+  t.deepEqual(await members.content(second.url), expected);
+});
 
 etcdTest('where the last write was a deletion, revisions do not go backwards', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'slipway-move-'));

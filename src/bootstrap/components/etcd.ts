@@ -18,6 +18,8 @@ const ETCD_OWNER = `${ETCD_USER}:${ETCD_USER}`;
 export const ETCD_CLIENT_PORT = 2379;
 export const ETCD_PEER_PORT = 2380;
 export const ETCD_METRICS_PORT = 2381;
+/** Entries of the log after which a member writes its state down and drops what is 5,000 entries older. */
+export const ETCD_SNAPSHOT_COUNT = 10_000;
 
 export const clientUrl = (address: string): string => `https://${address}:${ETCD_CLIENT_PORT}`;
 export const peerUrl = (address: string): string => `https://${address}:${ETCD_PEER_PORT}`;
@@ -45,7 +47,7 @@ export function etcd(node: Node): Component {
     // A member whose data differs from that of the others at the same revision refuses to start.
     '--experimental-initial-corrupt-check=true',
     `--quota-backend-bytes=${8 * 2 ** 30}`,
-    '--snapshot-count=10000',
+    `--snapshot-count=${ETCD_SNAPSHOT_COUNT}`,
     '--logger=zap',
   ];
   return buildComponent({

@@ -233,6 +233,8 @@ async function promote(node: Node, access: EtcdAccess, url: string): Promise<voi
   const { clock, signal } = node.cluster;
   const deadlineMs = clock.monotonicMs() + SERVING_MS;
   const endpoint = await access.endpointOf(node);
+  // Beyond etcd's own rule, which looks at the log alone.
+  const { revision } = await access.members.current();
   let last = 'it has not answered';
   while (clock.monotonicMs() < deadlineMs) {
     const member = (await access.members.list()).find(({ peerUrls }) => peerUrls.includes(url));
@@ -240,11 +242,11 @@ async function promote(node: Node, access: EtcdAccess, url: string): Promise<voi
       throw new SlipwayError('E_NOT_READY', `${node.name}: its member of etcd was removed`);
     try {
       const status = await access.members.status(endpoint);
-      if (status.leader !== undefined) {
+      if (status.leader !== undefined && status.revision >= revision) {
         await access.members.promote(member.id);
         return;
       }
-      last = 'it knows no leader';
+      last = status.leader ? `it is at revision ${status.revision} of ${revision}` : 'it knows no leader';
     } catch (error) {
       last = messageOf(error);
     }

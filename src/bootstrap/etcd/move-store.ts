@@ -5,7 +5,7 @@ import { startUnit } from '../../provision/units.ts';
 import type { Node } from '../cluster.ts';
 import { writeFiles } from '../components/component.ts';
 import { apiserver } from '../components/control-plane.ts';
-import { ETCD_DATA, ETCD_UNIT } from '../components/etcd.ts';
+import { ETCD_DATA, ETCD_SNAPSHOT_COUNT, ETCD_UNIT } from '../components/etcd.ts';
 import { MOVED_STORE_DIRECTORY, STORE_DIRECTORY, STORE_FILE } from '../components/files.ts';
 import { untilReady } from '../phases/wait-apiserver.ts';
 import { executableOf } from '../release.ts';
@@ -22,6 +22,7 @@ const APISERVER_UNIT = 'slipway-apiserver.service';
 export async function moveStore(node: Node): Promise<void> {
   if (!hasMovedStore(node)) {
     await bootstrapMember(node);
+    await node.change('make the log of etcd begin behind what is moved', () => shortenLog(node));
     const change = 'move the embedded store to etcd';
     await node.change(change, () => move(node, change));
     node.facts.sizes.delete(STORE_FILE);
@@ -46,6 +47,28 @@ export async function moveStore(node: Node): Promise<void> {
   const unit = node.facts.units.get(APISERVER_UNIT);
   if (unit)
     node.facts.units.set(APISERVER_UNIT, { ...unit, config: component.config, activeState: 'active' });
+}
+
+/**
+ * What is put into the database is not in the log, from which new members are fed as long as it goes back to the
+ * beginning. So it must not: a member that needs more than the log has gets the database.
+ */
+async function shortenLog(node: Node): Promise<void> {
+  const access = await openServing(node);
+  try {
+    await access.members.passLog(ETCD_SNAPSHOT_COUNT + 500);
+  } finally {
+    access.close();
+  }
+  const script = `
+for _ in $(seq 300); do
+  ls ${ETCD_DATA}/member/snap/*.snap >/dev/null 2>&1 && exit 0
+  sleep 0.1
+done
+echo 'etcd does not write its state down' >&2
+exit 1
+`;
+  await runScript(node.host, 'shortening the log of etcd', script, { signal: node.cluster.signal });
 }
 
 async function move(node: Node, change: string): Promise<void> {

@@ -4,13 +4,14 @@ import { dirname } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { messageOf, SlipwayError } from '../../base/errors.ts';
 import { silentLogger, type Logger } from '../../base/log.ts';
-import { ALARM_ACTION, ALARM_TYPE, type EtcdMember, type StatusResponse } from './admin-messages.ts';
+import { ALARM_ACTION, ALARM_TYPE, type EtcdMember } from './admin-messages.ts';
 import * as methods from './admin-methods.ts';
 import { Endpoint, type Method } from './endpoint.ts';
 import { isServiceError, StorageUnavailableError, toStorageError } from './errors.ts';
 import { AmbiguousError, MemberPool } from './member-pool.ts';
-import type { Answer } from './messages.ts';
-import { RANGE } from './methods.ts';
+import { COMPARE_MOD_REVISION, type Answer, type TxnRequest } from './messages.ts';
+import { RANGE, TXN } from './methods.ts';
+import { statusOf, type EtcdMemberStatus } from './member-status.ts';
 import { loadTls, type EtcdTls, type EtcdTlsPem } from './tls-files.ts';
 
 export type { EtcdMember } from './admin-messages.ts';
@@ -23,24 +24,6 @@ export interface EtcdMembersOptions {
   log?: Logger;
   /** How long an operation may take, fail-over included. Default 15,000. */
   requestMs?: number;
-}
-
-/** One member's own view. */
-export interface EtcdMemberStatus {
-  id: string;
-  clusterId: string;
-  version: string;
-  /** Id of the member that leads; undefined where this one knows none. */
-  leader: string | undefined;
-  isLearner: boolean;
-  revision: number;
-  raftTerm: number;
-  raftIndex: number;
-  raftAppliedIndex: number;
-  dbSizeBytes: number;
-  dbSizeInUseBytes: number;
-  /** Alarms and the like, in etcd's words. */
-  errors: string[];
 }
 
 export interface EtcdAlarm {
@@ -59,6 +42,8 @@ const DEFRAGMENT_DEADLINE_MS = 10 * 60_000;
 const HASH_BYTES = 32;
 /** As a range from here to here: etcd's way to say everything. */
 const ALL_KEYS = Buffer.of(0);
+/** Nobody writes it. */
+const NO_KEY = Buffer.from('\0');
 
 /** Membership and maintenance of an etcd cluster, for whoever builds, grows, repairs and backs it up. */
 export class EtcdMembers {
@@ -156,6 +141,29 @@ export class EtcdMembers {
     const all = { key: ALL_KEYS, rangeEnd: ALL_KEYS, countOnly: true, serializable: true };
     const { count, header } = await this.#ask(endpoint, RANGE, all, 60_000);
     return { keys: count, revision: header?.revision ?? 0 };
+  }
+
+  /** The store's revision, as a quorum knows it. */
+  async current(): Promise<{ revision: number }> {
+    const request = { key: NO_KEY, countOnly: true };
+    const { header } = await this.#pool.call(RANGE, request, { repeat: true });
+    return { revision: header?.revision ?? 0 };
+  }
+
+  /** So many entries of the log that change nothing: enough of them make a member drop the log's beginning. */
+  async passLog(entries: number): Promise<void> {
+    // A key's revision is never 1: the comparison fails, which the members must agree on all the same.
+    const compare: TxnRequest['compare'] = [{ target: COMPARE_MOD_REVISION, key: NO_KEY, modRevision: 1 }];
+    const request = {
+      compare,
+      success: [{ requestDeleteRange: { key: NO_KEY } }],
+      failure: [],
+    };
+    await Promise.all(
+      Array.from({ length: entries }, () =>
+        this.#pool.call(TXN, request, { repeat: true, requestMs: 120_000 }),
+      ),
+    );
   }
 
   /** Rewrites one member's database without its holes. It serves nothing meanwhile: one member after the other. */
@@ -271,24 +279,6 @@ async function syncDirectory(path: string): Promise<void> {
   } finally {
     await directory.close();
   }
-}
-
-function statusOf(answer: StatusResponse): EtcdMemberStatus {
-  const { header, leader } = answer;
-  return {
-    id: header?.memberId ?? '',
-    clusterId: header?.clusterId ?? '',
-    version: answer.version,
-    leader: /^0+$/.test(leader) ? undefined : leader,
-    isLearner: answer.isLearner,
-    revision: header?.revision ?? 0,
-    raftTerm: answer.raftTerm,
-    raftIndex: answer.raftIndex,
-    raftAppliedIndex: answer.raftAppliedIndex,
-    dbSizeBytes: answer.dbSize,
-    dbSizeInUseBytes: answer.dbSizeInUse,
-    errors: answer.errors,
-  };
 }
 
 function detailsOf(error: unknown): string {
