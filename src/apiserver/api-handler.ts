@@ -40,6 +40,8 @@ export interface ApiHandlerOptions {
   authenticator: Authenticator;
   authorizer: Authorizer;
   impersonate: Impersonate | undefined;
+  /** Asked before anything else: groups that others serve. */
+  aggregated: PathHandler;
   /** Discovery, health, metrics and the like; asked in order for what is no resource. */
   paths: readonly PathHandler[];
   limits: HttpLimits;
@@ -125,6 +127,7 @@ export class ApiHandler {
       annotate: () => undefined,
     };
     await this.#authorize(context);
+    if (await this.#options.aggregated.handle(context, response)) return undefined;
     if (info.isResourceRequest) {
       const { env, table, hub, limits } = this.#options;
       const served = table.find(info.group, info.version, info.resource);

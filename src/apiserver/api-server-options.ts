@@ -31,6 +31,8 @@ export interface ApiServerOptions {
   serviceNodePortRange?: { from: number; to: number };
   /** How the server speaks to kubelets; without it logs, exec and the like are refused. A function is asked anew each time. */
   kubelet?: KubeletIdentity | (() => KubeletIdentity);
+  /** What this server shows to aggregated API servers, so that they believe who asks; asked anew each time. */
+  proxyClient?: () => { certPem: string; keyPem: string };
   /** Shown by /version. */
   build?: { version: string; commit: string; date: string };
   limits?: Partial<HttpLimits>;

@@ -6,6 +6,7 @@ import {
   IDENTITY_RENEW_EVERY_MS,
   IdentityLease,
 } from './bootstrap/identity-lease.ts';
+import { ensureExtensionAuthentication } from './bootstrap/extension-authentication.ts';
 import { ensureKubernetesService, writeKubernetesEndpoints } from './bootstrap/kubernetes-service.ts';
 import { ensureNamespaces } from './bootstrap/namespaces.ts';
 import { ServerLeases } from './bootstrap/server-leases.ts';
@@ -14,6 +15,7 @@ import { ensureSystemPriorityClasses } from './resources/scheduling/system-class
 import { compactor, every, expirer } from './maintenance.ts';
 
 const ENDPOINTS_EVERY_MS = 10_000;
+const TRUST_EVERY_MS = 60_000;
 const REPAIR_EVERY_MS = 180_000;
 
 /** What the server does by itself beside answering. */
@@ -48,6 +50,8 @@ export class Background {
       serviceIp: firstAddress(cidrs[0] ?? '10.96.0.0/12'),
       port: this.#port,
     });
+    await this.#trust();
+    await this.#controlPlane.aggregator.registration.registerOwn();
     await this.#publish();
     await this.#identity.renew();
     await this.#controlPlane.roleAggregation.settled();
@@ -58,7 +62,9 @@ export class Background {
     const { options, cache, table, store } = this.#controlPlane;
     const deps = { clock: options.clock, log: options.log };
     const { signal } = this.#stop;
+    this.#controlPlane.aggregator.start();
     this.#loops = [
+      every(TRUST_EVERY_MS, 'telling others whom to trust', deps, signal, () => this.#trust()),
       every(ENDPOINTS_EVERY_MS, "publishing the server's address", deps, signal, () => this.#publish()),
       every(REPAIR_EVERY_MS, 'repair of service addresses', deps, signal, () =>
         this.#controlPlane.network.repair(store, options.clock.now()),
@@ -81,6 +87,7 @@ export class Background {
     await Promise.all(this.#loops);
     await this.#controlPlane.roleAggregation.stop();
     await this.#controlPlane.customResources.stop();
+    await this.#controlPlane.aggregator.stop();
     try {
       await this.#leases.remove(this.#address);
       const others = await this.#leases.living();
@@ -90,6 +97,12 @@ export class Background {
       const { log } = this.#controlPlane.options;
       log.warn({ error: messageOf(error) }, 'could not take the address of this server out of its Service');
     }
+  }
+
+  #trust(): Promise<void> {
+    const { store, options } = this.#controlPlane;
+    const { requestHeader } = options;
+    return ensureExtensionAuthentication(store, { clientCaPem: options.clientCa(), requestHeader });
   }
 
   async #publish(): Promise<void> {

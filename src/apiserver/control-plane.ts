@@ -5,6 +5,7 @@ import { compileMatchConditions } from './admission/policies/match-conditions.ts
 import { admissionPlugins } from './admission/plugins.ts';
 import { AdmissionWebhooks } from './admission/webhooks/admission-webhooks.ts';
 import { AdmissionChain } from './admission-chain.ts';
+import { Aggregator } from './aggregation/aggregator.ts';
 import type { ApiHandlerOptions } from './api-handler.ts';
 import type { ApiServerOptions } from './api-server-options.ts';
 import { impersonate } from './authn/impersonation.ts';
@@ -60,6 +61,7 @@ export class ControlPlane {
   readonly policy: Policy;
   readonly roleAggregation: RoleAggregation;
   readonly network: ServiceNetwork;
+  readonly aggregator: Aggregator;
   readonly webhookClient: WebhookClient;
   readonly admissionWebhooks: AdmissionWebhooks;
   readonly admissionPolicies: AdmissionPolicies;
@@ -103,7 +105,8 @@ export class ControlPlane {
     }
     for (const definition of genericDefinitions(this.table)) this.table.add(definition);
     this.hub = new WatchHub({ cache: this.cache, clock, log });
-    this.webhookClient = new WebhookClient({ resolver: new ServiceResolver(this.store), clock });
+    const resolver = new ServiceResolver(this.store);
+    this.webhookClient = new WebhookClient({ resolver, clock });
     this.admissionWebhooks = new AdmissionWebhooks({
       feed,
       store: this.store,
@@ -131,6 +134,8 @@ export class ControlPlane {
     const { cache, store, table } = this;
     this.env = { storage, cache, parsed, clock, log, random, admission, store, table };
     this.customResources = new CustomResources(this.env, this.hub, feed, this.webhookClient);
+    const identity = () => options.proxyClient?.();
+    this.aggregator = new Aggregator({ env: this.env, feed, resolver, identity, clock, log });
     this.roleAggregation = new RoleAggregation({ store: this.store, feed, clock, log });
     this.metrics.observeSources({
       watchers: () => this.hub.counts(),
@@ -151,6 +156,7 @@ export class ControlPlane {
       authenticator,
       authorizer,
       impersonate: (request, user) => impersonate(user, request.headers, authorizer),
+      aggregated: this.aggregator.proxy,
       paths: [
         new HealthHandler(this.#healthChecks()),
         new VersionHandler(versionInfo(this.options.build ?? { version: '0.0.0', commit: '', date: '' })),
@@ -160,9 +166,14 @@ export class ControlPlane {
           keys: this.policy.tokenKeys,
           serverAddress: this.options.serverAddress,
         }),
-        new OpenApiHandler({ table: this.table, gzipThresholdBytes: limits.gzipThresholdBytes }),
+        new OpenApiHandler({
+          table: this.table,
+          remotes: this.aggregator.remotes,
+          gzipThresholdBytes: limits.gzipThresholdBytes,
+        }),
         new DiscoveryHandler({
           table: this.table,
+          remotes: this.aggregator.remotes,
           serverAddress: this.options.serverAddress,
           gzipThresholdBytes: limits.gzipThresholdBytes,
         }),

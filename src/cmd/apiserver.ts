@@ -30,6 +30,8 @@ interface ApiServerFlags extends Omit<ComponentFlags, 'metricsBindAddress'>, Sto
   kubeletCertificateAuthority?: string;
   requestheaderClientCaFile?: string;
   requestheaderAllowedNames: string;
+  proxyClientCertFile?: string;
+  proxyClientKeyFile?: string;
 }
 
 const EXAMPLES = `
@@ -126,6 +128,7 @@ async function serverOptions(flags: ApiServerFlags): Promise<Omit<ApiServerOptio
     serviceClusterIpRanges: flags.serviceClusterIpRange.split(','),
     serviceNodePortRange: flags.serviceNodePortRange,
     ...(await kubeletAccess(flags)),
+    ...(await proxyClient(flags)),
     build: { ...releaseInfo(), date: '' },
   };
 }
@@ -137,6 +140,13 @@ async function kubeletAccess(flags: ApiServerFlags): Promise<Pick<ApiServerOptio
     ([kubeletCertificateAuthority, kubeletClientCertificate, kubeletClientKey] as const).map(readPem),
   );
   return { kubelet: { caPem: caPem!, certPem: certPem!, keyPem: keyPem! } };
+}
+
+async function proxyClient(flags: ApiServerFlags): Promise<Pick<ApiServerOptions, 'proxyClient'>> {
+  const { proxyClientCertFile, proxyClientKeyFile } = flags;
+  if (!proxyClientCertFile || !proxyClientKeyFile) return {};
+  const [certPem, keyPem] = await Promise.all([readPem(proxyClientCertFile), readPem(proxyClientKeyFile)]);
+  return { proxyClient: () => ({ certPem, keyPem }) };
 }
 
 function collect(value: string, before: string[] = []): string[] {

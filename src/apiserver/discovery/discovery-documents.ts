@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { apiVersionOf } from '../../api/resource.ts';
 import type { ServedResource } from '../registry/served-resource.ts';
+import type { RemoteApi } from '../aggregation/remote-apis.ts';
 import { subresourceKind, subresourceVerbs } from './served-groups.ts';
 import type { ServedGroup } from './served-groups.ts';
 
@@ -73,13 +74,23 @@ export function aggregatedDiscovery(groups: readonly ServedGroup[], apiVersion: 
     metadata: {},
     items: groups.map((group) => ({
       metadata: { ...(group.group === '' ? {} : { name: group.group }), creationTimestamp: null },
-      versions: group.versions.map(({ version, resources }) => ({
-        version,
-        resources: resources.map(resourceDiscovery),
-        freshness: 'Current',
-      })),
+      versions: group.versions.map((version) =>
+        version.remote
+          ? remoteDiscovery(version.version, version.remote)
+          : {
+              version: version.version,
+              resources: version.resources.map(resourceDiscovery),
+              freshness: 'Current',
+            },
+      ),
     })),
   };
+}
+
+/** What another server said last; it is stale where that server does not answer. */
+function remoteDiscovery(version: string, { available, documents }: RemoteApi): object {
+  const freshness = available && documents?.discovery ? 'Current' : 'Stale';
+  return { ...documents?.discovery, version, freshness };
 }
 
 function resourceDiscovery(served: ServedResource): object {

@@ -13,6 +13,7 @@ import {
   apiResourceList,
   apiVersions,
 } from './discovery-documents.ts';
+import type { RemoteApis } from '../aggregation/remote-apis.ts';
 import { servedGroups } from './served-groups.ts';
 import type { ServedGroup } from './served-groups.ts';
 
@@ -26,11 +27,18 @@ export class DiscoveryHandler implements PathHandler {
   readonly #table: ResourceTable;
   readonly #serverAddress: () => string;
   readonly #gzipThresholdBytes: number;
-  #generation = 0;
+  readonly #remotes: RemoteApis;
+  #generation = '';
   #groups: ServedGroup[] = [];
   #aggregated = new Map<string, Aggregated>();
 
-  constructor(options: { table: ResourceTable; serverAddress: () => string; gzipThresholdBytes: number }) {
+  constructor(options: {
+    table: ResourceTable;
+    remotes: RemoteApis;
+    serverAddress: () => string;
+    gzipThresholdBytes: number;
+  }) {
+    this.#remotes = options.remotes;
     this.#table = options.table;
     this.#serverAddress = options.serverAddress;
     this.#gzipThresholdBytes = options.gzipThresholdBytes;
@@ -84,9 +92,10 @@ export class DiscoveryHandler implements PathHandler {
   }
 
   #current(): ServedGroup[] {
-    if (this.#generation !== this.#table.generation) {
-      this.#generation = this.#table.generation;
-      this.#groups = servedGroups(this.#table);
+    const generation = `${this.#table.generation} ${this.#remotes.generation}`;
+    if (this.#generation !== generation) {
+      this.#generation = generation;
+      this.#groups = servedGroups(this.#table, this.#remotes.all());
       this.#aggregated.clear();
     }
     return this.#groups;

@@ -1,3 +1,4 @@
+import type { RemoteApi } from '../aggregation/remote-apis.ts';
 import type { ResourceTable } from '../registry/resource-table.ts';
 import type { ServedResource } from '../registry/served-resource.ts';
 import type { Subresource } from '../resource-definition.ts';
@@ -30,12 +31,20 @@ const GROUP_ORDER = [
 export interface ServedGroup {
   group: string;
   /** The preferred version first. */
-  versions: Array<{ version: string; resources: ServedResource[] }>;
+  versions: ServedVersion[];
+}
+
+export interface ServedVersion {
+  version: string;
+  resources: ServedResource[];
+  /** Set where another server serves it. */
+  remote?: RemoteApi;
 }
 
 /** What is served, grouped and in the order of discovery; resources by name. */
-export function servedGroups(table: ResourceTable): ServedGroup[] {
+export function servedGroups(table: ResourceTable, remotes: readonly RemoteApi[] = []): ServedGroup[] {
   const groups = new Map<string, Map<string, ServedResource[]>>();
+  const foreign = new Map<string, RemoteApi>();
   for (const served of table.all()) {
     if (served.definition.skipInDiscovery) continue;
     const { group, version } = served.info;
@@ -43,22 +52,48 @@ export function servedGroups(table: ResourceTable): ServedGroup[] {
     groups.set(group, versions);
     versions.set(version, [...(versions.get(version) ?? []), served]);
   }
+  for (const remote of remotes) {
+    const { group = '', version = '' } = remote.apiService.spec ?? {};
+    const versions = groups.get(group) ?? new Map<string, ServedResource[]>();
+    groups.set(group, versions.set(version, []));
+    foreign.set(`${group}/${version}`, remote);
+  }
+  const rankOf = (group: string) => rank(group, remotes);
   return [...groups]
-    .sort(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1))
+    .sort(([a], [b]) => rankOf(a) - rankOf(b) || (a < b ? -1 : 1))
     .map(([group, versions]) => ({
       group,
       versions: [...versions]
-        .sort(([a], [b]) => compareVersions(a, b))
-        .map(([version, resources]) => ({
-          version,
-          resources: resources.sort((a, b) => (a.info.resource < b.info.resource ? -1 : 1)),
-        })),
+        .sort(([a], [b]) => compareRemote(foreign, group, a, b) || compareVersions(a, b))
+        .map(([version, resources]) => {
+          const remote = foreign.get(`${group}/${version}`);
+          return {
+            version,
+            resources: resources.sort((a, b) => (a.info.resource < b.info.resource ? -1 : 1)),
+            ...(remote ? { remote } : {}),
+          };
+        }),
     }));
 }
 
-function rank(group: string): number {
+/** Custom resources have this. */
+const CUSTOM_GROUP_PRIORITY = 1000;
+
+/** Others' groups say by a number where they stand among custom ones. */
+function rank(group: string, remotes: readonly RemoteApi[]): number {
   const index = GROUP_ORDER.indexOf(group);
-  return index < 0 ? GROUP_ORDER.length : index;
+  if (index >= 0) return index;
+  const priorities = remotes
+    .filter(({ apiService }) => apiService.spec?.group === group)
+    .map(({ apiService }) => apiService.spec?.groupPriorityMinimum ?? 0);
+  if (priorities.length === 0) return GROUP_ORDER.length;
+  return GROUP_ORDER.length + (CUSTOM_GROUP_PRIORITY - Math.max(...priorities)) / 20_000;
+}
+
+/** Two versions of others' are ordered by their priorities. */
+function compareRemote(foreign: ReadonlyMap<string, RemoteApi>, group: string, a: string, b: string): number {
+  const [left, right] = [a, b].map((version) => foreign.get(`${group}/${version}`)?.apiService.spec);
+  return left && right ? right.versionPriority - left.versionPriority : 0;
 }
 
 /** v2 before v1 before v1beta2 before v1beta1 before v1alpha1. Mirrors apimachinery pkg/version/helpers.go. */

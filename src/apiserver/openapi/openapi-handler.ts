@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { nextTurn } from '../../base/next-turn.ts';
+import type { RemoteApi, RemoteApis } from '../aggregation/remote-apis.ts';
 import type { PathHandler } from '../path-handler.ts';
 import type { ApiResponse, RequestContext } from '../request-context.ts';
 import type { ResourceTable } from '../registry/resource-table.ts';
@@ -30,9 +31,11 @@ export class OpenApiHandler implements PathHandler {
   readonly #table: ResourceTable;
   readonly #gzipThresholdBytes: number;
   readonly #documents = new Map<string, Document>();
-  #generation = 0;
+  readonly #remotes: RemoteApis;
+  #generation = '';
 
-  constructor(options: { table: ResourceTable; gzipThresholdBytes: number }) {
+  constructor(options: { table: ResourceTable; remotes: RemoteApis; gzipThresholdBytes: number }) {
+    this.#remotes = options.remotes;
     this.#table = options.table;
     this.#gzipThresholdBytes = options.gzipThresholdBytes;
   }
@@ -40,8 +43,9 @@ export class OpenApiHandler implements PathHandler {
   async handle(context: RequestContext, response: ApiResponse): Promise<boolean> {
     const path = context.info.path.replace(/\/$/, '');
     if (path !== '/openapi/v2' && path !== '/openapi/v3' && !path.startsWith('/openapi/v3/')) return false;
-    if (this.#generation !== this.#table.generation) {
-      this.#generation = this.#table.generation;
+    const generation = `${this.#table.generation} ${this.#remotes.generation}`;
+    if (this.#generation !== generation) {
+      this.#generation = generation;
       this.#documents.clear();
     }
     if (path === '/openapi/v2') {
@@ -85,7 +89,7 @@ export class OpenApiHandler implements PathHandler {
   }
 
   #v2(): object {
-    return documentV2(this.#shown());
+    return withRemotes(documentV2(this.#shown()), this.#remotes.all());
   }
 
   #shown(): ServedResource[] {
@@ -108,11 +112,18 @@ export class OpenApiHandler implements PathHandler {
 
   #index(groups: ReadonlyMap<string, ServedResource[]>): Buffer {
     const paths: Record<string, object> = {};
-    for (const [key, resources] of [...groups].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    for (const [key, resources] of groups) {
       const { hash } = this.#groupDocument(key, resources);
       paths[key] = { serverRelativeURL: `/openapi/v3/${key}?hash=${hash}` };
     }
-    return json({ paths });
+    for (const { apiService, documents } of this.#remotes.all()) {
+      const { group = '', version = '' } = apiService.spec ?? {};
+      const url = documents?.openApiV3;
+      if (url !== undefined) paths[`apis/${group}/${version}`] = { serverRelativeURL: url };
+    }
+    return json({
+      paths: Object.fromEntries(Object.entries(paths).sort(([a], [b]) => (a < b ? -1 : 1))),
+    });
   }
 
   #document(name: string, make: () => Buffer): Document {
@@ -141,6 +152,18 @@ export class OpenApiHandler implements PathHandler {
     const target = { request: context.http, response, gzipThresholdBytes: this.#gzipThresholdBytes };
     await sendBytes(target, 200, contentType, [document.body]);
   }
+}
+
+/** With what others serve. A definition of theirs that is called as one of ours is taken for the same. */
+function withRemotes(document: object, remotes: readonly RemoteApi[]): object {
+  const own = document as { paths: object; definitions: object };
+  const parts = remotes.map(({ documents }) => documents?.openApiV2);
+  if (parts.every((part) => part === undefined)) return document;
+  return {
+    ...own,
+    paths: Object.assign({}, own.paths, ...parts.map((part) => part?.paths)) as object,
+    definitions: Object.assign({}, ...parts.map((part) => part?.definitions), own.definitions) as object,
+  };
 }
 
 function json(value: unknown): Buffer {

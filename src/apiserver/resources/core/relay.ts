@@ -1,6 +1,7 @@
 import { request as httpRequest } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import type { Agent } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { messageOf } from '../../../base/errors.ts';
 import type { ApiRequest, ApiResponse } from '../../request-context.ts';
@@ -15,7 +16,19 @@ export interface RelayTarget {
   /** Path and query as they go out. */
   readonly path: string;
   /** For https. Without `ca` the certificate is not checked (pods and services have none that we could know). */
-  readonly tls?: { ca?: string; cert?: string; key?: string };
+  readonly tls?: {
+    ca?: string;
+    cert?: string;
+    key?: string;
+    /** The name that the certificate must be for, where it is not the host's. */
+    servername?: string;
+    /** Default: where there is a `ca`. */
+    verify?: boolean;
+  };
+  /** Go out beside, or instead of, the client's; of what begins with x-remote- only these. */
+  readonly headers?: OutgoingHttpHeaders;
+  /** Keeps connections. Default: a new one each time. */
+  readonly agent?: Agent;
 }
 
 /** Headers that hold for one connection alone, or that are the client's secret. */
@@ -41,7 +54,7 @@ export async function relayRequest(
   target: RelayTarget,
   onHead?: (answer: IncomingMessage, response: ApiResponse) => void,
 ): Promise<void> {
-  const answer = await send(http, target, passedOn(http.headers));
+  const answer = await send(http, target, { ...passedOn(http.headers), ...target.headers });
   for (const [name, value] of Object.entries(answer.headers)) {
     if (value === undefined || NOT_PASSED_ON.has(name)) continue;
     if (name !== 'content-type') response.setHeader(name, value);
@@ -86,7 +99,7 @@ export function send(
       method: http.method,
       path: target.path,
       headers: { ...headers, host: hostHeader(target) },
-      agent: false,
+      agent: target.agent ?? false,
       signal: http.signal,
     });
     outgoing.on('response', resolve);
@@ -105,6 +118,7 @@ export function relayUpgrade(http: ApiRequest, target: RelayTarget): Promise<Inc
   if (!upgrade) return Promise.reject(new Error('the request is no upgrade'));
   const headers: OutgoingHttpHeaders = {
     ...passedOn(http.headers),
+    ...target.headers,
     connection: 'Upgrade',
     upgrade: http.headers.upgrade,
     host: hostHeader(target),
@@ -168,18 +182,19 @@ function join(a: Duplex, b: Duplex, signal: AbortSignal, done: () => void): void
 function connection(target: RelayTarget): RequestOptions & { rejectUnauthorized?: boolean } {
   const base = { host: target.host, port: target.port };
   if (target.scheme === 'http') return base;
-  return { ...base, ...target.tls, rejectUnauthorized: target.tls?.ca !== undefined };
+  const { verify, ...tls } = target.tls ?? {};
+  return { ...base, ...tls, rejectUnauthorized: verify ?? tls.ca !== undefined };
 }
 
 function hostHeader(target: RelayTarget): string {
   return `${target.host.includes(':') ? `[${target.host}]` : target.host}:${target.port}`;
 }
 
-function passedOn(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
+export function passedOn(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
   const out: OutgoingHttpHeaders = {};
   for (const [name, value] of Object.entries(headers)) {
     if (value === undefined || name.startsWith(':') || NOT_PASSED_ON.has(name)) continue;
-    if (name.startsWith('impersonate-')) continue;
+    if (name.startsWith('impersonate-') || name.startsWith('x-remote-')) continue;
     out[name] = value;
   }
   return out;
