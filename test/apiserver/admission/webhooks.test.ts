@@ -1,6 +1,7 @@
 import test from 'ava';
 import { startControlPlane } from '../../helpers/control-plane.ts';
 import type { TestControlPlane } from '../../helpers/control-plane.ts';
+import { loopbackEndpoints } from '../../helpers/loopback-service.ts';
 import { RawApi } from '../../helpers/raw-api.ts';
 import { waitFor } from '../../helpers/wait-for.ts';
 import { patchOf, reviewAnswer, WebhookServer } from '../../helpers/webhook-server.ts';
@@ -482,35 +483,46 @@ test('a webhook behind a Service is reached at its endpoints, under the name of 
   await api.post('/api/v1/namespaces', { metadata: { name: 'hooks' } });
   await api.post('/api/v1/namespaces/hooks/services', {
     metadata: { name: 'hooks' },
-    spec: { ports: [{ name: 'web', port: 8443, targetPort: 9999 }] },
+    spec: { ports: [{ name: 'https', port: 8443, targetPort: 9999 }] },
   });
   const service = { namespace: 'hooks', name: 'hooks', path: '/behind', port: 8443 };
-  const { configuration } = await register('validating', ns, allow, {
-    clientConfig: { service, caBundle: server.caBundle },
-  });
+  await register('validating', ns, allow, { clientConfig: { service, caBundle: server.caBundle } });
   server.handlers.set('/behind', deny('by the service'));
   const create = () => api.post(`/api/v1/namespaces/${ns}/configmaps`, configMap('s'));
   const none = await create();
   t.regex(String(none.json().message), /no endpoints available for service "hooks"/);
-  await api.post('/apis/discovery.k8s.io/v1/namespaces/hooks/endpointslices', {
-    metadata: { name: 'hooks-1', labels: { 'kubernetes.io/service-name': 'hooks' } },
-    addressType: 'IPv4',
-    ports: [{ name: 'web', port: server.port }],
-    endpoints: [{ addresses: ['10.1.2.3'], conditions: { ready: false } }],
-  });
-  t.regex(String((await create()).json().message), /no endpoints available/);
-  // Validation lets no endpoint be on loopback, where this server is: the store is told directly.
-  const key = '/registry/endpointslices.discovery.k8s.io/hooks/hooks-1';
-  const { kv } = await plane.storage.get(key);
-  const text = kv!.value.toString().replace('10.1.2.3', '127.0.0.1').replace('"ready":false', '"ready":true');
-  await plane.storage.put(key, Buffer.from(text), kv!.modRevision);
+  await loopbackEndpoints(plane, api, { namespace: 'hooks', name: 'hooks', targetPort: server.port });
   await waitFor('the webhook is asked', async () => {
     const refused = await create();
     return String(refused.json().message).includes('denied the request: by the service');
   });
   const { headers } = server.to('/behind')[0]!;
   t.is(headers.host, 'hooks.hooks.svc:8443');
-  t.truthy(configuration);
+});
+
+test('match conditions decide whether a webhook is asked; such that do not compile are refused', async (t) => {
+  const ns = await namespace();
+  const matchConditions = [{ name: 'skip-me', expression: "object.metadata.name != 'skip-me'" }];
+  const { configuration, path } = await register('validating', ns, deny('matched'), { matchConditions });
+  const create = (name: string) => api.post(`/api/v1/namespaces/${ns}/configmaps`, configMap(name));
+  t.is((await create('skip-me')).status, 201);
+  t.is((await create('other')).status, 400);
+  const change = (value: object[]) =>
+    api.patch(configuration, 'json', [{ op: 'replace', path: '/webhooks/0/matchConditions', value }]);
+  t.is((await change([{ name: 'fails', expression: "object.data.missing == 'x'" }])).status, 200);
+  const failed = await create('other');
+  t.is(failed.status, 403);
+  t.is(
+    (await change([{ name: 'by-user', expression: "request.userInfo.username == 'nobody'" }])).status,
+    200,
+  );
+  t.is((await create('other')).status, 201);
+  t.is(server.to(path).length, 1);
+  for (const kind of ['mutating', 'validating'] as const) {
+    const bad = [{ name: 'bad', expression: '... [] bad expression' }];
+    const refused = await t.throwsAsync(register(kind, ns, allow, { matchConditions: bad }));
+    t.regex(refused?.message ?? '', /matchConditions\[0\]\.expression: Invalid value: .*compilation failed/);
+  }
 });
 
 test('connections are kept, and one that was closed while idle is replaced without a failure', async (t) => {

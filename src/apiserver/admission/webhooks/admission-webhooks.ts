@@ -15,14 +15,9 @@ import { validate } from './validate.ts';
 export interface AdmissionWebhooksOptions extends HookEnvironment {
   readonly feed: ObjectFeed;
   /** How match conditions are made ready. */
-  readonly compile?: CompileConditions;
+  readonly compile: CompileConditions;
   readonly log: Logger;
 }
-
-/** Without a compiler conditions cannot be evaluated: the failure policy decides. */
-const NO_CONDITIONS: CompileConditions = () => ({
-  matches: () => Promise.resolve({ result: 'error', message: 'match conditions cannot be evaluated' }),
-});
 
 /** The two plugins that ask others' webhooks. A configuration counts from the moment at which it is stored. */
 export class AdmissionWebhooks {
@@ -32,7 +27,7 @@ export class AdmissionWebhooks {
   readonly #ends: Array<() => void>;
 
   constructor(options: AdmissionWebhooksOptions) {
-    const { feed, compile = NO_CONDITIONS } = options;
+    const { feed, compile } = options;
     this.#options = options;
     this.#mutating = new HookList(compile);
     this.#validating = new HookList(compile);
