@@ -156,7 +156,7 @@ export class EtcdMembers {
     const compare: TxnRequest['compare'] = [{ target: COMPARE_MOD_REVISION, key: NO_KEY, modRevision: 1 }];
     const request = {
       compare,
-      success: [{ requestDeleteRange: { key: NO_KEY } }],
+      success: [{ requestDeleteRange: { key: NO_KEY, prevKv: false } }],
       failure: [],
     };
     await Promise.all(
