@@ -11,7 +11,6 @@ import type { ResourceDefinition } from '../resource-definition.ts';
 import { crdNameProblems, validateCrd, validateCrdStatus, validateCrdUpdate } from './crd-validation.ts';
 import { isCheckedFormat } from './formats.ts';
 import { walkSchema } from './schema-node.ts';
-import type { SchemaNode } from './schema-node.ts';
 import { invalid } from '../field-error.ts';
 
 export const CLEANUP_FINALIZER = 'customresourcecleanup.apiextensions.k8s.io';
@@ -90,7 +89,7 @@ function nameErrors(crd: CustomResourceDefinition) {
   return crdNameProblems(name, crd).map((problem) => invalid('metadata.name', name, problem));
 }
 
-/** Formats that nobody checks; and rules, which are kept and shown but not run: who relies on them must be told. */
+/** Formats that nobody checks. */
 function warnings(crd: CustomResourceDefinition): string[] {
   return (crd.spec?.versions ?? []).flatMap(({ schema }, index) => {
     const root = schema?.openAPIV3Schema;
@@ -101,16 +100,8 @@ function warnings(crd: CustomResourceDefinition): string[] {
       if (format && !isCheckedFormat(type, format))
         formats.push(`unrecognized format ${JSON.stringify(format)}`);
     }
-    return [...formats, ...ruleWarnings(root, path)];
+    return formats;
   });
-}
-
-function ruleWarnings(root: SchemaNode, path: string): string[] {
-  for (const [node, where] of walkSchema(root, path)) {
-    if (!node['x-kubernetes-validations']?.length) continue;
-    return [`${where}.x-kubernetes-validations: rules are stored but this server does not enforce them`];
-  }
-  return [];
 }
 
 /** Puts a condition in, its transition time kept where the status stays. */

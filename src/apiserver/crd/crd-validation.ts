@@ -72,6 +72,18 @@ export function crdNameProblems(name: string, crd: CustomResourceDefinition): st
   return [...dnsSubdomain(name), ...(name === wanted ? [] : ['must be spec.names.plural+"."+spec.group'])];
 }
 
+/** Versions whose schema is as before: what was accepted of it stays so. */
+function unchangedSchemas(
+  { versions }: CustomResourceDefinitionSpec,
+  old: CustomResourceDefinitionSpec | undefined,
+): ReadonlySet<string> {
+  const same = (versions ?? []).filter(({ name, schema }) => {
+    const before = old?.versions.find((other) => other.name === name);
+    return before !== undefined && sameValue(before.schema, schema);
+  });
+  return new Set(same.map(({ name }) => name));
+}
+
 function validateSpec(spec: CustomResourceDefinitionSpec, old?: CustomResourceDefinitionSpec): FieldError[] {
   const errors: FieldError[] = [];
   if (!spec.group) errors.push(required('spec.group'));
@@ -85,19 +97,21 @@ function validateSpec(spec: CustomResourceDefinitionSpec, old?: CustomResourceDe
     errors.push(notSupported('spec.scope', spec.scope, ['Cluster', 'Namespaced']));
   }
   const shared = sharedParts(spec.versions ?? []);
-  errors.push(...validateVersions(spec.versions ?? [], shared));
+  const unchanged = unchangedSchemas(spec, old);
+  errors.push(...validateVersions(spec.versions ?? [], shared, unchanged));
   for (const name of ['plural', 'singular', 'kind', 'listKind'] as const) {
     if (!spec.names[name]) errors.push(required(`spec.names.${name}`));
   }
   errors.push(...validateNames(spec.names, 'spec.names'));
   const [first] = spec.versions ?? [];
-  if (first) errors.push(...validateParts(first, 'spec', shared));
+  if (first) errors.push(...validateParts(first, 'spec', shared, unchanged));
   return [...errors, ...validateConversion(spec.conversion, old?.conversion)];
 }
 
 function validateVersions(
   versions: readonly CustomResourceDefinitionVersion[],
   shared: ReadonlySet<Part>,
+  unchanged: ReadonlySet<string>,
 ): FieldError[] {
   const errors: FieldError[] = [];
   for (const [index, version] of versions.entries()) {
@@ -110,7 +124,7 @@ function validateVersions(
     const problems = dns1035Label(version.name);
     if (problems.length > 0) errors.push(invalid(child(path, 'name'), version.name, problems.join(',')));
     errors.push(...validateDeprecation(version, path));
-    errors.push(...validateParts(version, path, shared));
+    errors.push(...validateParts(version, path, shared, unchanged));
   }
   const shown = shownVersions(versions, shared);
   const [head] = versions;
@@ -165,6 +179,7 @@ function validateParts(
   version: CustomResourceDefinitionVersion,
   path: string,
   shared: ReadonlySet<Part>,
+  unchanged: ReadonlySet<string>,
 ): FieldError[] {
   const errors: FieldError[] = [];
   const isTop = path === 'spec';
@@ -172,7 +187,14 @@ function validateParts(
   const schema = version.schema?.openAPIV3Schema;
   if (schema && here('schema')) {
     const where = child(path, isTop ? 'validation' : 'schema', 'openAPIV3Schema');
-    errors.push(...validateSchema(schema, version.subresources?.status !== undefined, where));
+    errors.push(
+      ...validateSchema(
+        schema,
+        version.subresources?.status !== undefined,
+        where,
+        unchanged.has(version.name),
+      ),
+    );
   }
   if (here('subresources')) errors.push(...validateScale(version.subresources, child(path, 'subresources')));
   if (here('additionalPrinterColumns')) {

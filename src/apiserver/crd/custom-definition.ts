@@ -10,19 +10,36 @@ import { compareVersions } from '../discovery/served-groups.ts';
 import { invalid } from '../field-error.ts';
 import type { FieldError } from '../field-error.ts';
 import { sameJson } from '../resources/validation/checks.ts';
-import { qualifiedName } from '../resources/validation/formats.ts';
-import type { ResourceDefinition, ResourceStrategy, Subresource } from '../resource-definition.ts';
+import type {
+  ResourceDefinition,
+  ResourceStrategy,
+  StrategyContext,
+  Subresource,
+} from '../resource-definition.ts';
 import { methodNotSupported } from '../status-errors.ts';
 import { conversions } from './conversion/conversions.ts';
 import type { Converter } from './conversion/webhook-converter.ts';
 import { columnsOf } from './custom-columns.ts';
 import { fieldsOf, scaleOf } from './custom-scale.ts';
 import { validateEmbedded } from './embedded-meta.ts';
+import { finalizerWarnings } from './finalizer-warnings.ts';
 import { parseJsonPath, printValue } from './json-path.ts';
 import { validateListTypes } from './list-types.ts';
 import { StructuralKind } from './structural-kind.ts';
+import { ruleTree } from './rules/rule-tree.ts';
+import type { RuleNode } from './rules/rule-tree.ts';
+import { validateByRules } from './rules/rule-validator.ts';
 import type { SchemaNode } from './schema-node.ts';
 import { validateValue } from './value-validator.ts';
+
+/** Errors after which values are not of the types that rules rely on. */
+const BLOCKING: ReadonlySet<string> = new Set([
+  'FieldValueNotSupported',
+  'FieldValueRequired',
+  'FieldValueTooLong',
+  'FieldValueTooMany',
+  'FieldValueTypeInvalid',
+]);
 
 type CustomObject = KubeObject & { status?: unknown };
 
@@ -138,6 +155,7 @@ class CustomRules {
   readonly #kind: StructuralKind;
   readonly #hasStatus: boolean;
   readonly #isTerminating: () => boolean;
+  readonly #rules: () => RuleNode | undefined;
 
   constructor(
     crd: CustomResourceDefinition,
@@ -149,6 +167,9 @@ class CustomRules {
     this.#version = version;
     this.#kind = kind;
     this.#isTerminating = isTerminating;
+    // Compiled when the first object is written: there may be hundreds of definitions.
+    let rules: { tree: RuleNode | undefined } | undefined;
+    this.#rules = () => (rules ??= { tree: kind.schema && ruleTree(kind.schema) }).tree;
     this.#hasStatus = version.subresources?.status !== undefined;
   }
 
@@ -170,8 +191,8 @@ class CustomRules {
         if (old.status === undefined) delete object.status;
         else object.status = old.status;
       },
-      validateCreate: (object) => this.#validate(object),
-      validateUpdate: (object, old) => this.#validate(object, old),
+      validateCreate: (object, context) => this.#validate(object, context),
+      validateUpdate: (object, old, context) => this.#validate(object, context, old),
       warningsOnCreate: (object) => finalizerWarnings(object),
       warningsOnUpdate: (object, old) => finalizerWarnings(object, old),
     };
@@ -185,7 +206,7 @@ class CustomRules {
         type: 'part',
         name: 'status',
         prepareForUpdate: keepAllButStatus,
-        validateUpdate: (object, old) => this.#validateStatus(object, old),
+        validateUpdate: (object, old, context) => this.#validateStatus(object, old, context),
       });
     }
     if (subresources?.scale) list.push(scaleOf(subresources.scale));
@@ -214,12 +235,13 @@ class CustomRules {
     return rest;
   }
 
-  #validate(object: CustomObject, old?: CustomObject): FieldError[] {
+  #validate(object: CustomObject, context: StrategyContext, old?: CustomObject): FieldError[] {
     const { schema } = this.#kind;
     const errors: FieldError[] = [];
     if (schema) errors.push(...validateValue(object, schema, '', old && { value: old }));
     errors.push(...this.#validateScale(object, 'spec'), ...this.#validateScale(object, 'status'));
     errors.push(...validateEmbedded(object, schema, ''), ...this.#validateLists(object, old));
+    errors.push(...this.#validateByRules(errors, object, old, context));
     return errors;
   }
 
@@ -230,13 +252,31 @@ class CustomRules {
     return validateListTypes(object, schema, '');
   }
 
-  #validateStatus(object: CustomObject, old: CustomObject): FieldError[] {
+  /** The rules of the schema are for objects that are otherwise well-formed. */
+  #validateByRules(
+    errors: readonly FieldError[],
+    object: CustomObject,
+    old: CustomObject | undefined,
+    { request }: StrategyContext,
+  ): FieldError[] {
+    const rules = this.#rules();
+    if (!rules) return [];
+    if (!errors.some(({ type }) => BLOCKING.has(type))) {
+      return validateByRules(rules, object, old, (text) => request.warn(text));
+    }
+    const why =
+      'some validation rules were not checked because the object was invalid; correct the existing errors to complete validation';
+    return [invalid('<nil>', null, why)];
+  }
+
+  #validateStatus(object: CustomObject, old: CustomObject, context: StrategyContext): FieldError[] {
     const schema: SchemaNode | undefined = this.#kind.schema?.properties?.status;
     const errors: FieldError[] = [];
     if (schema && object.status !== undefined) {
       errors.push(...validateValue(object.status, schema, 'status', { value: old.status }));
     }
-    return [...errors, ...this.#validateScale(object, 'status'), ...this.#validateLists(object, old)];
+    errors.push(...this.#validateScale(object, 'status'), ...this.#validateLists(object, old));
+    return [...errors, ...this.#validateByRules(errors, object, old, context)];
   }
 
   #validateScale(object: CustomObject, part: 'spec' | 'status'): FieldError[] {
@@ -275,21 +315,4 @@ function keepAllButStatus(object: CustomObject, old: CustomObject): void {
   const metadata = (object.metadata ??= {});
   if (managers) metadata.managedFields = managers;
   else delete metadata.managedFields;
-}
-
-const STANDARD_FINALIZERS: ReadonlySet<string> = new Set(['orphan', 'foregroundDeletion', 'kubernetes']);
-
-function finalizerWarnings(object: KubeObject, old?: KubeObject): string[] {
-  const before = new Set(old?.metadata?.finalizers);
-  const added = (object.metadata?.finalizers ?? []).filter((name) => !before.has(name));
-  return added.sort().flatMap((name) => {
-    const where = `metadata.finalizers: ${JSON.stringify(name)}:`;
-    const problems = qualifiedName(name).map((problem) => `${where} ${problem}`);
-    if (name.includes('/') || STANDARD_FINALIZERS.has(name)) return problems;
-    const path = name.includes('.') ? ' including a path (/)' : '';
-    return [
-      ...problems,
-      `${where} prefer a domain-qualified finalizer name${path} to avoid accidental conflicts with other finalizer writers`,
-    ];
-  });
 }

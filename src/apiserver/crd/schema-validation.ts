@@ -5,6 +5,7 @@ import { coerceMeta } from './embedded-meta.ts';
 import { pruneValue } from './prune.ts';
 import { additionalOf, isEmbedded, itemsOf } from './schema-node.ts';
 import type { SchemaNode } from './schema-node.ts';
+import { validateRuleExpressions, validateRuleTexts } from './rules/rules-validation.ts';
 import { validateStructural } from './structural-validation.ts';
 import { validateListTypes } from './list-types.ts';
 import { validateValue } from './value-validator.ts';
@@ -33,10 +34,15 @@ const NOT_AT_ROOT: ReadonlyArray<keyof SchemaNode> = [
 ];
 
 /**
- * The schema of one version. Mirrors validateCustomResourceDefinitionValidation of apiextensions-apiserver
+ * The schema of one version; of one that is as before, rules may cost what they did. Mirrors validateCustomResourceDefinitionValidation of apiextensions-apiserver
  * pkg/apis/apiextensions/validation/validation.go.
  */
-export function validateSchema(schema: SchemaNode, hasStatus: boolean, path: string): FieldError[] {
+export function validateSchema(
+  schema: SchemaNode,
+  hasStatus: boolean,
+  path: string,
+  isUnchanged = false,
+): FieldError[] {
   const errors: FieldError[] = [];
   if (hasStatus) {
     if (schema.type !== undefined && schema.type !== 'object') {
@@ -51,9 +57,14 @@ export function validateSchema(schema: SchemaNode, hasStatus: boolean, path: str
   if (schema.nullable) errors.push(forbidden(child(path, 'nullable'), 'nullable cannot be true at the root'));
   const structural = validateStructural(schema, path);
   errors.push(...structural);
-  if (structural.length === 0) errors.push(...validateDefaults(schema, path));
+  const defaults = structural.length === 0 ? validateDefaults(schema, path) : [];
+  errors.push(...defaults);
   const place = { isRoot: true, inMeta: false, noDefaults: undefined };
-  return [...errors, ...validateNode(schema, path, place)];
+  const nodes = validateNode(schema, path, place);
+  errors.push(...nodes);
+  // Of a schema that is none the types could not be told.
+  if (structural.length + defaults.length > 0) return errors;
+  return [...errors, ...validateRuleExpressions(schema, path, nodes, isUnchanged)];
 }
 
 interface Place {
@@ -100,7 +111,7 @@ function validateNode(node: SchemaNode, path: string, place: Place): FieldError[
   if (node.not) errors.push(...validateNode(node.not, child(path, 'not'), inner));
   const items = itemsOf(node);
   if (items) errors.push(...validateNode(items, child(path, 'items'), inner));
-  return [...errors, ...validateRules(node, path)];
+  return [...errors, ...validateRuleTexts(node, path)];
 }
 
 const UNSUPPORTED: ReadonlyArray<keyof SchemaNode> = [
@@ -238,14 +249,6 @@ function validateItemsOfSetOrMap(node: SchemaNode, path: string): FieldError[] {
     if (property.nullable) errors.push(forbidden(child(where, 'nullable'), `${what} cannot be nullable`));
   }
   return errors;
-}
-
-function validateRules(node: SchemaNode, path: string): FieldError[] {
-  return (node['x-kubernetes-validations'] ?? []).flatMap(({ rule }, index) =>
-    rule.trim() === ''
-      ? [required(`${child(path, 'x-kubernetes-validations')}[${index}].rule`, 'rule is not specified')]
-      : [],
-  );
 }
 
 /**

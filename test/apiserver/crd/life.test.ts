@@ -203,17 +203,3 @@ test('names that are freed are given to who waited for them', async (t) => {
   await waitFor('the other to be accepted', async () => (await accepted())?.status === 'True');
   t.is((await api.get(`/apis/${group}/v1/namespaces/default/others`)).status, 200);
 });
-
-test('rules that are not enforced are warned of', async (t) => {
-  const { api } = await start(t);
-  const crd = definition('rules.example.com', [{ name: 'v1', storage: true, properties: A }]);
-  Object.assign(crd.spec.versions[0]!.schema.openAPIV3Schema.properties.spec, {
-    'x-kubernetes-validations': [{ rule: 'self.a != "b"' }],
-  });
-  const created = await api.post(CRDS, crd);
-  t.is(created.status, 201);
-  t.regex(
-    String(created.headers.warning),
-    /x-kubernetes-validations: rules are stored but this server does not/,
-  );
-});

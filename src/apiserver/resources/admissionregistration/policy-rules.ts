@@ -103,7 +103,7 @@ export function validateValidatingSpec(
 
 function validateValidation(compiler: PolicyCompiler, validation: Validation, path: string): FieldError[] {
   const errors: FieldError[] = [];
-  const { expression = '', messageExpression = '', message = '', reason } = validation;
+  const { expression, messageExpression = '', message = '', reason } = validation;
   if (expression.trim() === '')
     errors.push(required(child(path, 'expression'), 'expression is not specified'));
   else checkExpression(errors, child(path, 'expression'), compiler.compile(expression, [BOOL]));
