@@ -1,4 +1,4 @@
-import { chmod, mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { codeOf } from '../base/errors.ts';
@@ -49,6 +49,11 @@ export class StateDirectory {
       if (codeOf(error) === 'ENOENT') return undefined;
       throw error;
     }
+  }
+
+  /** Removes a file or a folder with all that is in it. */
+  async remove(name: string): Promise<void> {
+    await rm(join(this.path, name), { recursive: true, force: true });
   }
 
   /** Writes one file: temporary name, synced, renamed. Everything but certificates is for the owner alone. */

@@ -20,6 +20,11 @@ const COMMANDS: Record<string, Entry> = {
     group: 'Commands:',
     load: async () => (await import('./join.ts')).joinCommand(),
   },
+  remove: {
+    summary: 'take a server out of the cluster',
+    group: 'Commands:',
+    load: async () => (await import('./remove.ts')).removeCommand(),
+  },
   bundle: {
     summary: 'collect the packages that servers without a repository need',
     group: 'Commands:',

@@ -142,21 +142,25 @@ class Turns {
   #failed: Node | undefined;
 
   take(node: Node, step: () => Promise<void>): Promise<void> {
-    const mine = this.#last.then(async () => {
-      if (this.#failed) {
-        throw new SlipwayError(
-          'E_NOT_TRIED',
-          `${node.name} was left as it is, because ${this.#failed.name} failed`,
-        );
-      }
-      try {
-        await step();
-      } catch (error) {
-        this.#failed = node;
-        throw error;
-      }
-    });
+    const before = this.#last;
+    const mine = this.#begin(before, node, step);
     this.#last = mine.catch(() => {});
     return mine;
+  }
+
+  async #begin(before: Promise<void>, node: Node, step: () => Promise<void>): Promise<void> {
+    await before;
+    if (this.#failed) {
+      throw new SlipwayError(
+        'E_NOT_TRIED',
+        `${node.name} was left as it is, because ${this.#failed.name} failed`,
+      );
+    }
+    try {
+      await step();
+    } catch (error) {
+      this.#failed = node;
+      throw error;
+    }
   }
 }

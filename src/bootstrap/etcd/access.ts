@@ -51,9 +51,10 @@ export class EtcdAccess {
 
 const endpoint = ({ port }: Forward): string => `https://127.0.0.1:${port}`;
 
-/** The identity of any control plane may ask; all of them stand in the state directory. */
+/** The identity of any control plane may ask; those that are in the cluster stand in the state directory. */
 function etcdTls(cluster: Cluster): { ca: string; cert: string; key: string } {
-  const path = nodeIdentity(cluster.controlPlanes[0]?.name ?? '', 'etcd/healthcheck-client');
+  const paths = cluster.controlPlanes.map(({ name }) => nodeIdentity(name, 'etcd/healthcheck-client'));
+  const path = paths.find((each) => cluster.pki[`${each}.crt`] !== undefined) ?? paths[0] ?? '';
   const { certPem, keyPem } = identityOf(cluster, path);
   return { ca: cluster.pki['pki/etcd/ca.crt'] ?? '', cert: certPem, key: keyPem };
 }

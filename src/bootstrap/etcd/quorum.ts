@@ -28,8 +28,7 @@ export function checkRemoval(voters: readonly Voter[], id: string): void {
   if (healthy.length < needed) {
     throw refusal(
       `without ${leaving.name} etcd has ${stay.length} ${plural(stay.length)}, ${needed} of which must live, ` +
-        `and ${healthy.length} ${healthy.length === 1 ? 'does' : 'do'}` +
-        `${dead.length > 0 ? ` (${dead.join(', ')} ${dead.length === 1 ? 'does' : 'do'} not answer)` : ''}`,
+        `and ${healthy.length} ${healthy.length === 1 ? 'does' : 'do'} (no answer: ${dead.join(', ')})`,
       ['bring the others back first; where they are lost for good, remove those instead (--dead)'],
     );
   }

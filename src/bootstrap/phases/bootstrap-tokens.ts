@@ -14,7 +14,8 @@ import { apiOf } from './wait-apiserver.ts';
 
 /** Long enough for a slow server to join, short enough to be worthless when it is found. */
 const LIFETIME_MS = 15 * 60_000;
-const OWNER_LABEL = 'slipway.dev/bootstrap-node';
+/** On a token: the server that it was given to. */
+export const OWNER_LABEL = 'slipway.dev/bootstrap-node';
 
 const mustJoin = (node: Node): boolean => !node.facts.files.has(KUBELET_CONFIG);
 

@@ -25,7 +25,7 @@ export const validateEtcd: ClusterPhase = {
       throw new SlipwayError(
         'E_TWO_STORES',
         `the servers hold more than one store: an embedded one on ${names(embedded)}` +
-          `${served.length > 0 ? `, and etcd on ${names(served)}` : ''}`,
+          (served.length > 0 ? `, and etcd on ${names(served)}` : ''),
         { hint: 'reset the server whose objects are not wanted, then run the same command again' },
       );
     }

@@ -42,13 +42,13 @@ const openApi = (cluster: Cluster, nodes: readonly Node[]): ReturnType<typeof op
 /** Waits until the API server of one node says that it is ready. E_NOT_READY, with the end of its journal. */
 export async function untilReady(node: Node, withinMs = READY_MS): Promise<void> {
   const { cluster } = node;
-  const { client, close } = await openApi(cluster, [node]);
+  const api = await openApi(cluster, [node]);
   const deadlineMs = cluster.clock.monotonicMs() + withinMs;
   let last = 'no answer';
   try {
     for (;;) {
       try {
-        const { status, body } = await client.request('GET', '/readyz');
+        const { status, body } = await api.client.request('GET', '/readyz');
         if (status === 200) return;
         last = `it answers ${status}: ${body.toString('utf8').slice(0, 200)}`;
       } catch (error) {
@@ -58,7 +58,7 @@ export async function untilReady(node: Node, withinMs = READY_MS): Promise<void>
       await cluster.clock.sleep(200, cluster.signal);
     }
   } finally {
-    close();
+    api.close();
   }
   const journal = await unitJournal(node.host, 'slipway-apiserver.service');
   const message = `${node.name}: the API server is not ready after ${withinMs / 1000} s: ${last}; its journal ends with:\n${journal}`;
