@@ -3,7 +3,10 @@ import type { Clock, Timer } from '../base/clock.ts';
 import { isAbort, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Authenticator } from './authentication.ts';
-import type { AuthorizationAttributes, Authorizer } from './authorization.ts';
+import { AuditTrail } from './audit/trail.ts';
+import type { Auditor } from './audit/auditor.ts';
+import { authorizationAttributes } from './authorization-attributes.ts';
+import type { Authorizer } from './authorization.ts';
 import { forbiddenError } from './authz/forbidden.ts';
 import { dispatch, isLongRunning } from './handlers/dispatch.ts';
 import type { Exchange } from './http/exchange.ts';
@@ -40,6 +43,8 @@ export interface ApiHandlerOptions {
   authenticator: Authenticator;
   authorizer: Authorizer;
   impersonate: Impersonate | undefined;
+  /** Records requests, where that is configured. */
+  auditor: Auditor | undefined;
   /** Asked before anything else: groups that others serve. */
   aggregated: PathHandler;
   /** Discovery, health, metrics and the like; asked in order for what is no resource. */
@@ -85,6 +90,9 @@ export class ApiHandler {
     const info = parseRequestInfo(request.method, request.path, request.query);
     const longRunning = isLongRunning(info, request.query) || request.upgrade !== undefined;
     const release = this.#options.inFlight.enter(info, longRunning);
+    const auditId = request.headers['audit-id']?.toString() ?? randomUUID();
+    const about = { request, info, auditId, receivedMs: clock.now() };
+    const trail = new AuditTrail(this.#options.auditor, about, longRunning);
     let timer: Timer | undefined;
     let code = 0;
     if (!longRunning) {
@@ -92,29 +100,31 @@ export class ApiHandler {
       timer = clock.after(limits.requestTimeoutMs, () => request.cancel.abort(timeoutError()));
     }
     try {
-      response.setHeader('audit-id', request.headers['audit-id']?.toString() ?? randomUUID());
+      response.setHeader('audit-id', auditId);
       response.setHeader('cache-control', 'no-cache, private');
       if (this.#closing && info.path !== '/livez') throw serviceUnavailable('apiserver is shutting down');
       if (!release) throw tooManyRequests('too many requests, please try again later.', 1);
-      await raceTimeout(this.#chain(exchange, info), request.signal, longRunning);
+      await raceTimeout(this.#chain(exchange, info, trail), request.signal, longRunning);
     } catch (error) {
-      code = this.#fail(exchange, info, error);
+      code = this.#fail(exchange, info, error, trail);
     } finally {
       timer?.cancel();
       release?.();
       this.#running.delete(exchange);
-      code ||= response.statusCode || 200;
+      code ||= response.statusCode || (request.upgrade ? 101 : 200);
+      trail.complete(code);
       metrics.observe(info, longRunning, code, (clock.monotonicMs() - startMs) / 1000);
       log.debug({ method: request.method, path: request.path, code }, 'request');
     }
   }
 
-  async #chain(exchange: Exchange, info: RequestInfo): Promise<void> {
-    const { request, response } = exchange;
-    const { authenticator, impersonate, paths } = this.#options;
-    const found = await authenticator.authenticate(request);
-    if (!found) throw unauthorized();
-    const user = impersonate ? await impersonate(request, found.user) : found.user;
+  async #chain(exchange: Exchange, info: RequestInfo, trail: AuditTrail): Promise<void> {
+    const { request } = exchange;
+    const { impersonate, paths } = this.#options;
+    const asker = await this.#authenticate(request, trail);
+    const response = trail.authenticated(asker, exchange.response);
+    const user = impersonate ? await impersonate(request, asker) : asker;
+    trail.impersonated(asker, user);
     const warnings = new Warnings(response);
     const context: RequestContext = {
       info,
@@ -124,9 +134,10 @@ export class ApiHandler {
       dryRun: request.query.getAll('dryRun').includes('All'),
       fieldManager: request.query.get('fieldManager') ?? '',
       warn: (text) => warnings.add(text),
-      annotate: () => undefined,
+      annotate: (key, value) => trail.record?.annotate(key, value),
+      ...(trail.record ? { witness: trail.record } : {}),
     };
-    await this.#authorize(context);
+    await this.#authorize(context, trail);
     if (await this.#options.aggregated.handle(context, response)) return undefined;
     if (info.isResourceRequest) {
       const { env, table, hub, limits } = this.#options;
@@ -136,7 +147,8 @@ export class ApiHandler {
           throw notFound(served.groupResource, info.name);
         }
         const target = { request, response, gzipThresholdBytes: limits.gzipThresholdBytes };
-        const authorizeCreate = () => this.#authorize({ ...context, info: { ...info, verb: 'create' } });
+        const authorizeCreate = () =>
+          this.#authorize({ ...context, info: { ...info, verb: 'create' } }, trail);
         return dispatch({ env, hub, served, context, target, authorizeCreate });
       }
     }
@@ -144,14 +156,27 @@ export class ApiHandler {
     throw this.#options.table.hasBuiltIn(info.group, info.version) ? pathNotFound() : nothingServed();
   }
 
-  async #authorize(context: RequestContext): Promise<void> {
-    const attributes = authorizationAttributes(context);
-    const { decision, reason } = await this.#options.authorizer.authorize(attributes);
+  async #authenticate(request: ApiRequest, trail: AuditTrail): Promise<UserInfo> {
+    try {
+      const found = await this.#options.authenticator.authenticate(request);
+      if (!found) throw unauthorized();
+      return found.user;
+    } catch (error) {
+      trail.notAuthenticated();
+      throw error;
+    }
+  }
+
+  async #authorize(context: RequestContext, trail: AuditTrail): Promise<void> {
+    const attributes = authorizationAttributes(context.info, context.user);
+    const answer = await this.#options.authorizer.authorize(attributes);
+    trail.decided(answer);
+    const { decision, reason } = answer;
     if (decision !== 'allow') throw forbiddenError(attributes, reason);
   }
 
   /** Answers with the Status of the error; the code for metrics. */
-  #fail(exchange: Exchange, info: RequestInfo, error: unknown): number {
+  #fail(exchange: Exchange, info: RequestInfo, error: unknown, trail: AuditTrail): number {
     const { request, response } = exchange;
     const { log } = this.#options;
     const gone = request.signal.aborted && !(error instanceof StatusError);
@@ -166,6 +191,7 @@ export class ApiHandler {
       log.error({ path: info.path, verb: info.verb, error: messageOf(error), stack }, 'request failed');
       status = internalError(messageOf(error), error);
     }
+    trail.failed(status.status);
     if (response.started) {
       response.abort();
       return status.httpCode;
@@ -178,24 +204,6 @@ export class ApiHandler {
     }
     return status.httpCode;
   }
-}
-
-export function authorizationAttributes(context: RequestContext): AuthorizationAttributes {
-  const { info, user } = context;
-  return {
-    user,
-    verb: info.verb,
-    isResourceRequest: info.isResourceRequest,
-    group: info.group,
-    version: info.version,
-    resource: info.resource,
-    subresource: info.subresource,
-    namespace: info.namespace,
-    name: info.name,
-    path: info.path,
-    ...(info.labelSelector === '' ? {} : { labelSelector: info.labelSelector }),
-    ...(info.fieldSelector === '' ? {} : { fieldSelector: info.fieldSelector }),
-  };
 }
 
 /** Rejects as soon as the time is up: the work may go on, as upstream's may. */

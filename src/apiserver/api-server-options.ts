@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Storage } from '../storage/storage.ts';
+import type { AuditOptions } from './audit/auditor.ts';
 import type { HttpLimits } from './http/limits.ts';
 import type { TlsFiles, TlsMaterial } from './http/tls-files.ts';
 import type { Random } from './registry/registry-env.ts';
@@ -33,6 +34,8 @@ export interface ApiServerOptions {
   kubelet?: KubeletIdentity | (() => KubeletIdentity);
   /** What this server shows to aggregated API servers, so that they believe who asks; asked anew each time. */
   proxyClient?: () => { certPem: string; keyPem: string };
+  /** What is recorded of requests, and where. Default: nothing. */
+  audit?: AuditOptions;
   /** Shown by /version. */
   build?: { version: string; commit: string; date: string };
   limits?: Partial<HttpLimits>;

@@ -7,6 +7,7 @@ import { AdmissionWebhooks } from './admission/webhooks/admission-webhooks.ts';
 import { AdmissionChain } from './admission-chain.ts';
 import { Aggregator } from './aggregation/aggregator.ts';
 import type { ApiHandlerOptions } from './api-handler.ts';
+import { Auditor } from './audit/auditor.ts';
 import type { ApiServerOptions } from './api-server-options.ts';
 import { impersonate } from './authn/impersonation.ts';
 import { OpenidHandler } from './authn/openid-handler.ts';
@@ -62,6 +63,7 @@ export class ControlPlane {
   readonly roleAggregation: RoleAggregation;
   readonly network: ServiceNetwork;
   readonly aggregator: Aggregator;
+  readonly auditor: Auditor | undefined;
   readonly webhookClient: WebhookClient;
   readonly admissionWebhooks: AdmissionWebhooks;
   readonly admissionPolicies: AdmissionPolicies;
@@ -107,6 +109,7 @@ export class ControlPlane {
     this.hub = new WatchHub({ cache: this.cache, clock, log });
     const resolver = new ServiceResolver(this.store);
     this.webhookClient = new WebhookClient({ resolver, clock });
+    this.auditor = options.audit && new Auditor(options.audit, { client: this.webhookClient, clock, log });
     this.admissionWebhooks = new AdmissionWebhooks({
       feed,
       store: this.store,
@@ -155,6 +158,7 @@ export class ControlPlane {
       hub: this.hub,
       authenticator,
       authorizer,
+      auditor: this.auditor,
       impersonate: (request, user) => impersonate(user, request.headers, authorizer),
       aggregated: this.aggregator.proxy,
       paths: [

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { KubeObject } from '../api/resource.ts';
 import type { Clock } from '../base/clock.ts';
 
 /** Who asks, as authentication found and impersonation may have changed. */
@@ -103,4 +104,12 @@ export interface RequestContext {
   warn(text: string): void;
   /** Adds an annotation to the request's audit event (`pod-security.kubernetes.io/…`); the first of a key stays. */
   annotate(key: string, value: string): void;
+  /** Notes what came with the request, where someone records it. */
+  readonly witness?: BodyWitness;
+}
+
+/** Told of bodies as they are read, before anything changes them. */
+export interface BodyWitness {
+  requestObject(object: KubeObject): void;
+  requestPatch(patch: unknown): void;
 }

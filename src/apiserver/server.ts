@@ -111,6 +111,7 @@ async function stop(parts: {
   // Streams that were ended a moment ago flush before their connections go.
   await clock.sleep(20);
   http.destroy();
+  await controlPlane.auditor?.close();
   controlPlane.stop();
 }
 

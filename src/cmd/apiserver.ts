@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { ApiServerOptions } from '../apiserver/api-server-options.ts';
+import { addAuditFlags, auditOptions, type AuditFlags } from './apiserver-audit.ts';
 import { openStore, type StoreFlags } from './open-store.ts';
 import {
   addComponentFlags,
@@ -12,7 +13,7 @@ import {
   type ComponentFlags,
 } from './component.ts';
 
-interface ApiServerFlags extends Omit<ComponentFlags, 'metricsBindAddress'>, StoreFlags {
+interface ApiServerFlags extends Omit<ComponentFlags, 'metricsBindAddress'>, StoreFlags, AuditFlags {
   metricsBindAddress?: BindAddress;
   bindAddress: string;
   securePort: number;
@@ -80,6 +81,7 @@ export function apiServerCommand(): Command {
     .option('--proxy-client-key-file <file>', 'its key')
     .option('--store-quota-bytes <bytes>', 'refuse writes once the embedded store is so large', wholeNumber)
     .addHelpText('after', EXAMPLES);
+  addAuditFlags(command);
   return addComponentFlags(command).action((flags: ApiServerFlags) =>
     runAsComponent('slipway-apiserver', flags, (context) => runWithStore(flags, context)),
   );
@@ -129,6 +131,7 @@ async function serverOptions(flags: ApiServerFlags): Promise<Omit<ApiServerOptio
     serviceNodePortRange: flags.serviceNodePortRange,
     ...(await kubeletAccess(flags)),
     ...(await proxyClient(flags)),
+    ...(await auditOptions(flags)),
     build: { ...releaseInfo(), date: '' },
   };
 }

@@ -40,6 +40,7 @@ export async function readApplied(context: RequestContext): Promise<AppliedConfi
       `error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal ${kind} into Go value of type map[string]interface {}`,
     );
   }
+  context.witness?.requestPatch(value ?? {});
   return { object: value ?? {}, duplicates };
 }
 

@@ -45,6 +45,7 @@ export async function decodeBody(
   const object = decoded.object as KubeObject;
   object.kind = kind;
   object.apiVersion = apiVersion;
+  context.witness?.requestObject(object);
   if (apiVersion !== apiVersionOf(expected) && expected.kind !== 'DeleteOptions') {
     throw badRequest(
       `the API version in the data (${apiVersion}) does not match the expected API version (${apiVersionOf(expected)})`,

@@ -72,6 +72,7 @@ export async function readPatch(context: RequestContext, strategic: boolean): Pr
     for (const names of duplicates.values()) {
       for (const name of names) strictErrors.push(`duplicate field ${JSON.stringify(name)}`);
     }
+    context.witness?.requestPatch(value);
     return {
       type: type as Patch['type'],
       value,
