@@ -20,6 +20,11 @@ const COMMANDS: Record<string, Entry> = {
     group: 'Commands:',
     load: async () => (await import('./join.ts')).joinCommand(),
   },
+  reset: {
+    summary: 'take slipway and the cluster off servers, and put back what stood there before',
+    group: 'Commands:',
+    load: async () => (await import('./reset.ts')).resetCommand(),
+  },
   remove: {
     summary: 'take a server out of the cluster',
     group: 'Commands:',

@@ -1,3 +1,5 @@
+import { INVENTORY_FUNCTION } from './server-inventory.ts';
+
 /**
  * The ledger of a server: one JSON line for each change of ours, written and synced before the change, with what
  * stood there before. What was not ours is kept beside it, so that a reset can put it back, newest change first.
@@ -20,7 +22,8 @@ export type LedgerEntry =
 
 /**
  * Shell functions for scripts that change a server. `ledger JSON` appends an entry; `before PATH` prints what
- * stands there and keeps a copy of a stranger's file; `make_directory PATH` makes missing parents, recorded.
+ * stands there and keeps a copy of a stranger's file; `make_directory PATH` makes missing parents, recorded. The
+ * first script of all takes the server's inventory before it changes anything.
  * Paths are ours: they hold no quote, backslash or newline.
  */
 export function ledgerFunctions(change: string, directory = LEDGER_DIRECTORY): string {
@@ -28,6 +31,14 @@ export function ledgerFunctions(change: string, directory = LEDGER_DIRECTORY): s
   return `set -eu
 LEDGER=${directory}
 CHANGE='${changeJson}'
+${INVENTORY_FUNCTION}
+if [ ! -e "$LEDGER/inventory" ] && [ ! -s "$LEDGER/ledger.jsonl" ]; then
+  taken=$(mktemp)
+  inventory >"$taken"
+  mkdir -p "$LEDGER"
+  mv "$taken" "$LEDGER/inventory"
+  sync "$LEDGER/inventory"
+fi
 mkdir -p "$LEDGER/before"
 chmod 700 "$LEDGER"
 touch "$LEDGER/ledger.jsonl"

@@ -3,13 +3,16 @@ import { labPackages } from './packages.ts';
 import type { LabServer } from './server.ts';
 
 /** Puts a node's packages on a server without the installer: for tests of one component alone. */
-export async function installPackages(server: LabServer): Promise<void> {
-  const folder = await labPackages();
+export async function installPackages(server: LabServer, packages?: readonly string[]): Promise<void> {
+  const folder = await labPackages(packages);
   const archive = await run('sh', ['-c', 'tar -C "$1" -cf - . | base64 -w0', 'sh', folder]);
   await server.exec('mkdir -p /root/debs && base64 -d | tar -C /root/debs -xf -', { input: archive });
-  await server.exec('DEBIAN_FRONTEND=noninteractive dpkg --install --recursive /root/debs', {
-    timeoutMs: 180_000,
-  });
+  await server.exec(
+    'DEBIAN_FRONTEND=noninteractive dpkg --install --recursive /root/debs && rm -r /root/debs',
+    {
+      timeoutMs: 180_000,
+    },
+  );
 }
 
 /** Loads an image into a server's containerd. */
