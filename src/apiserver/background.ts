@@ -49,6 +49,7 @@ export class Background {
       store,
       serviceIp: firstAddress(cidrs[0] ?? '10.96.0.0/12'),
       port: this.#port,
+      clock: options.clock,
     });
     await this.#trust();
     await this.#controlPlane.aggregator.registration.registerOwn();

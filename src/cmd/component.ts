@@ -3,7 +3,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { parseBindAddress } from '../base/health-server.ts';
 import { messageOf, SlipwayError } from '../base/errors.ts';
-import { processSignal } from '../base/lifecycle.ts';
+import { processSignal, reportFatal } from '../base/lifecycle.ts';
 import { createLogger, type Logger, type LogLevel } from '../base/log.ts';
 
 export interface BindAddress {
@@ -50,7 +50,12 @@ export async function runAsComponent(
   const { releaseInfo } = await import('../base/version.ts');
   log.info({ ...releaseInfo(), pid: process.pid }, 'starting');
   const signal = processSignal();
-  await run({ clock: systemClock, log, signal });
+  try {
+    await run({ clock: systemClock, log, signal });
+  } catch (error) {
+    // Whatever it had opened must not keep the process: systemd starts it again when it has ended.
+    process.exit(reportFatal(error));
+  }
   log.info({}, 'stopped');
   // What is left now are idle sockets at most; nothing that was promised waits any more.
   process.exit(0);

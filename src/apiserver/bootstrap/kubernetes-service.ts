@@ -1,6 +1,7 @@
 import { ENDPOINTS, ENDPOINTSLICES, SERVICES } from '../../api/gen/resources.ts';
 import type { EndpointSlice } from '../../api/gen/types/discovery-v1.ts';
 import type { ServicePort } from '../../api/gen/types/core-v1.ts';
+import type { Clock } from '../../base/clock.ts';
 import type { ObjectStore } from '../object-store.ts';
 import { identicalJson } from '../registry/identical-json.ts';
 import { ignoreExisting } from './namespaces.ts';
@@ -13,6 +14,7 @@ export interface KubernetesServiceOptions {
   /** The first address of the service range. */
   serviceIp: string;
   port: number;
+  clock: Clock;
 }
 
 /** Makes the Service `kubernetes`, through which pods reach the API, where it is missing. Mirrors pkg/controlplane/controller/kubernetesservice. */
@@ -28,16 +30,28 @@ export async function ensureKubernetesService(options: KubernetesServiceOptions)
     }));
     return;
   }
-  await ignoreExisting(
-    store.create(SERVICES, {
+  try {
+    await store.create(SERVICES, {
       metadata: {
         name: NAME,
         namespace: NAMESPACE,
         labels: { component: 'apiserver', provider: 'kubernetes' },
       },
       spec: { clusterIP: serviceIp, ports, sessionAffinity: 'None', type: 'ClusterIP' },
-    }),
-  );
+    });
+  } catch (error) {
+    // Several servers of a new cluster make it at once: who comes second finds the name or the address taken.
+    if (!(await appears(options))) throw error;
+  }
+}
+
+/** Whether another server has made the Service, or is about to: it takes the address before the name. */
+async function appears({ store, clock }: KubernetesServiceOptions): Promise<boolean> {
+  for (let tries = 0; tries < 50; tries += 1) {
+    if (await store.getFresh(SERVICES, NAME, NAMESPACE)) return true;
+    await clock.sleep(100);
+  }
+  return false;
 }
 
 /** Writes the addresses of the servers that live into Endpoints and EndpointSlice, if they differ. */
