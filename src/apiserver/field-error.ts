@@ -141,7 +141,12 @@ function shown(value: unknown): string {
   if (typeof value === 'bigint') return String(value);
   if (value === undefined) return 'null';
   // Integers past 2^53 may stand anywhere inside.
-  return JSON.stringify(value, (_, member: unknown) =>
+  const json = JSON.stringify(value, (_, member: unknown) =>
     typeof member === 'bigint' ? Number(member) : member,
+  );
+  // As Go's JSON, which must be safe within HTML.
+  return json.replaceAll(
+    /[<>&\u2028\u2029]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }

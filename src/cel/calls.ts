@@ -53,6 +53,9 @@ const BY_VALUE: ReadonlySet<string> = new Set([
   'size',
 ]);
 
+/** These say no more than that there is none. */
+const OF_STRINGS: ReadonlySet<string> = new Set(['contains', 'endsWith', 'startsWith', 'matches']);
+
 export function planCall(planner: Planner, expr: CallExpr, args: readonly Plan[]): Plan {
   const reference = planner.reference(expr);
   if (reference?.kind !== 'call') throw new EvaluationError(`no such overload: ${expr.name}`);
@@ -67,7 +70,7 @@ export function planCall(planner: Planner, expr: CallExpr, args: readonly Plan[]
     const membership = constantMembership(operands);
     if (membership) return membership;
   }
-  const call = implementationOf(name, overloads, types);
+  const call = implementationOf(name, overloads, types, planner.overloads(name));
   const only1 = operands[0];
   if (CONVERSIONS.has(name) && operands.length === 1 && only1?.constant !== undefined) {
     return constantPlan(call(only1.constant));
@@ -143,6 +146,7 @@ function implementationOf(
   name: string,
   overloads: readonly Overload[],
   types: readonly Type[],
+  all: readonly Overload[],
 ): Implementation {
   const usable = overloads.filter((each) => each.implementation);
   const [only] = usable;
@@ -153,13 +157,14 @@ function implementationOf(
   return (...args) => {
     const found = usable.find((each) => each.args.every((arg, index) => isOfType(arg, args[index] as Value)));
     if (found?.implementation) return found.implementation(...args);
-    throw mismatch(name, usable, args);
+    throw mismatch(name, all, args);
   };
 }
 
-function mismatch(name: string, overloads: readonly Overload[], args: readonly Value[]): EvaluationError {
+function mismatch(name: string, all: readonly Overload[], args: readonly Value[]): EvaluationError {
+  if (OF_STRINGS.has(name)) return noSuchOverload();
   if (!BY_VALUE.has(name)) return noSuchOverload(`${name}(${args.map(nameOf).join(', ')})`);
-  const knowsFirst = overloads.some(({ args: [first] }) => first && isOfType(first, args[0] as Value));
+  const knowsFirst = all.some(({ args: [first] }) => first && isOfType(first, args[0] as Value));
   return noSuchOverload(knowsFirst && args.length > 1 ? '' : name);
 }
 

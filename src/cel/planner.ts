@@ -6,6 +6,7 @@ import { display } from './display.ts';
 import type { Environment } from './environment.ts';
 import { constantPlan, Frame, noSuchOverload } from './frame.ts';
 import type { Plan, Program, Step } from './frame.ts';
+import type { Overload } from './functions.ts';
 import { EvaluationError } from './issues.ts';
 import { isPresent, select, selectOptional } from './select.ts';
 import { DYN } from './types.ts';
@@ -47,6 +48,11 @@ export class Planner {
 
   reference(expr: Expr): Reference | undefined {
     return this.#checked.references.get(expr.id);
+  }
+
+  /** All overloads of a function, whether the types fit or not. */
+  overloads(name: string): readonly Overload[] {
+    return this.#environment.overloads(name) ?? [];
   }
 
   /** Plans with more local variables, which get slots of their own. */

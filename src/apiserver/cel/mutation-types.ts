@@ -1,6 +1,6 @@
 import type { TypeProvider } from '../../cel/environment.ts';
 import { EvaluationError } from '../../cel/issues.ts';
-import { DYN, STRING, struct } from '../../cel/types.ts';
+import { DYN, opaque, STRING, struct } from '../../cel/types.ts';
 import type { Type } from '../../cel/types.ts';
 import { valuesEqual, ListValue, MapValue, OpaqueValue } from '../../cel/values.ts';
 import type { Value } from '../../cel/values.ts';
@@ -50,7 +50,8 @@ export const MUTATION_TYPES: TypeProvider = {
     name === JSON_PATCH || name === 'Object' || name.startsWith('Object.') ? struct(name) : undefined,
   field: (type, field) => {
     if (type !== JSON_PATCH) return DYN;
-    return Object.hasOwn(PATCH_FIELDS, field) ? PATCH_FIELDS[field] : undefined;
+    // A field of no type: upstream's message of one that there is not.
+    return Object.hasOwn(PATCH_FIELDS, field) ? PATCH_FIELDS[field] : opaque('');
   },
   create: (type, fields) => new NamedObject(struct(type), fields),
 };

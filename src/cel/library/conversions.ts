@@ -10,23 +10,22 @@ import { checkedInt, checkedUint } from './operators.ts';
 const same = (value: Value): Value => value;
 const NANOS = 1_000_000_000n;
 
-/** A string that does not convert, as Go's strconv tells. */
-function badSyntax(what: string, text: string, why = 'invalid syntax'): EvaluationError {
-  return new EvaluationError(`strconv.${what}: parsing ${JSON.stringify(text)}: ${why}`);
+/** A string that does not say what it is to become. */
+function notA(type: string): EvaluationError {
+  return new EvaluationError(`type conversion error from 'string' to '${type}'`);
 }
 
 function parseBool(text: string): boolean {
   if (['true', 'TRUE', 'True', 't', 'T', '1'].includes(text)) return true;
   if (['false', 'FALSE', 'False', 'f', 'F', '0'].includes(text)) return false;
-  throw badSyntax('ParseBool', text);
+  throw notA('bool');
 }
 
-function parseInteger(text: string, signed: boolean): bigint {
-  const what = signed ? 'ParseInt' : 'ParseUint';
-  if (!(signed ? /^[+-]?\d+$/ : /^\d+$/).test(text)) throw badSyntax(what, text);
+function parseInteger(text: string, type: 'int' | 'uint'): bigint {
+  if (!(type === 'int' ? /^[+-]?\d+$/ : /^\d+$/).test(text)) throw notA(type);
   const value = BigInt(text.startsWith('+') ? text.slice(1) : text);
-  const [low, high] = signed ? [-(2n ** 63n), 2n ** 63n - 1n] : [0n, 2n ** 64n - 1n];
-  if (value < low || value > high) throw badSyntax(what, text, 'value out of range');
+  const [low, high] = type === 'int' ? [-(2n ** 63n), 2n ** 63n - 1n] : [0n, 2n ** 64n - 1n];
+  if (value < low || value > high) throw notA(type);
   return value;
 }
 
@@ -36,9 +35,8 @@ function parseDouble(text: string): number {
     const value = /nan/i.test(special[2] ?? '') ? Number.NaN : Infinity;
     return special[1] === '-' ? -value : value;
   }
-  if (!/^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(text)) throw badSyntax('ParseFloat', text);
-  const value = Number(text);
-  if (!Number.isFinite(value)) throw badSyntax('ParseFloat', text, 'value out of range');
+  const value = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(text) ? Number(text) : Infinity;
+  if (!Number.isFinite(value)) throw notA('double');
   return value;
 }
 
@@ -61,14 +59,13 @@ function toText(bytes: Uint8Array): string {
 
 function toTimestamp(text: string): Timestamp {
   const result = parseTimestamp(text);
-  if (!result)
-    throw new EvaluationError(`type conversion error from 'string' to 'google.protobuf.Timestamp'`);
+  if (!result) throw notA('google.protobuf.Timestamp');
   return result;
 }
 
 function toDuration(text: string): Duration {
   const result = parseDurationText(text);
-  if (!result) throw new EvaluationError(`time: invalid duration ${JSON.stringify(text)}`);
+  if (!result) throw notA('google.protobuf.Duration');
   return result;
 }
 
@@ -81,7 +78,7 @@ const TO_INT = declare(
   overload('int64_to_int64', '(int) -> int', same),
   overload('double_to_int64', '(double) -> int', (a) => truncated(a as number, 'int')),
   overload('duration_to_int64', '(duration) -> int', (a) => (a as Duration).nanos),
-  overload('string_to_int64', '(string) -> int', (a) => parseInteger(a as string, true)),
+  overload('string_to_int64', '(string) -> int', (a) => parseInteger(a as string, 'int')),
   overload('timestamp_to_int64', '(timestamp) -> int', (a) => flooredSeconds(a as Timestamp)),
   overload('uint64_to_int64', '(uint) -> int', (a) => checkedInt((a as Uint).value)),
 );
@@ -91,7 +88,7 @@ const TO_UINT = declare(
   overload('uint64_to_uint64', '(uint) -> uint', same),
   overload('double_to_uint64', '(double) -> uint', (a) => new Uint(truncated(a as number, 'uint'))),
   overload('int64_to_uint64', '(int) -> uint', (a) => checkedUint(a as bigint)),
-  overload('string_to_uint64', '(string) -> uint', (a) => new Uint(parseInteger(a as string, false))),
+  overload('string_to_uint64', '(string) -> uint', (a) => new Uint(parseInteger(a as string, 'uint'))),
 );
 
 const TO_STRING = declare(

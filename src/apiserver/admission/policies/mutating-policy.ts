@@ -101,7 +101,8 @@ export class CompiledMutatingPolicy {
 }
 
 function checkNames(value: Value): void {
-  const problems = typeNameProblems(value, 'Object');
+  const root = value instanceof NamedObject ? value.type.name : 'Object';
+  const problems = typeNameProblems(value, root);
   if (problems.length > 0) throw new MutationProblem(`type mismatch: ${problems.join('\n')}`);
 }
 

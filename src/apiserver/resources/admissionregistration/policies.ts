@@ -131,7 +131,6 @@ export const mutatingadmissionpolicies = (environment: ResourceEnvironment): Res
       generation: true,
       defaults: ({ spec = {} }) => {
         spec.failurePolicy ??= 'Fail';
-        spec.reinvocationPolicy ??= 'Never';
         defaultMatchResources(spec.matchConstraints);
       },
       validateCreate: (policy, context) => validate(policy, undefined, context),
