@@ -16,6 +16,7 @@ import { OWNER_LABEL } from './bootstrap-tokens.ts';
 import { REMOVE, type Removal } from './select-leaving.ts';
 import { apiOf } from './wait-apiserver.ts';
 import { wipe } from './wipe.ts';
+import { resetServer } from '../actions/reset.ts';
 
 /** Everything that a removal changes, in its order. Each step may have been done by an earlier run. */
 export function leave(removal: Partial<Removal>): Phase[] {
@@ -31,9 +32,7 @@ export function leave(removal: Partial<Removal>): Phase[] {
     phase('stop-server', 'Stop what runs on the server', stopServer),
     phase('leave-etcd', 'Take its member out of etcd', leaveEtcd),
     phase('delete-node', 'Delete the node and its credentials', deleteNode),
-    phase('wipe', 'Take the cluster’s files from the server', async (_, { leaving, request }) => {
-      if (leaving.connected) await wipe(leaving, request.keepFiles);
-    }),
+    phase('wipe', 'Take the cluster from the server', clean),
     phase('forget', 'Forget its certificates', forget),
     phase('kubeconfig', 'Write the kubeconfig', writeKubeconfigWithout),
   ];
@@ -87,6 +86,19 @@ async function stopServer(cluster: Cluster, { leaving }: Removal): Promise<void>
     const script = `systemctl disable --quiet --now ${names}\n`;
     await runScript(leaving.host, 'stopping the components', script, { signal: cluster.signal });
   });
+}
+
+/** Undoes what was changed on the server, or takes identity and data alone from it. */
+async function clean(_: Cluster, { leaving, request }: Removal): Promise<void> {
+  if (!leaving.connected) return;
+  if (request.keepFiles) {
+    await wipe(leaving);
+    return;
+  }
+  const { verdict, differences, left } = await resetServer(leaving);
+  if (verdict !== 'different' && left.length === 0) return;
+  const lines = [...differences, ...left];
+  leaving.warn(`not all is as it was before the installation: ${lines.slice(0, 5).join('; ')}`);
 }
 
 async function leaveEtcd(cluster: Cluster, { leaving, staying }: Removal): Promise<void> {

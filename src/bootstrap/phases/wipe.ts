@@ -14,7 +14,7 @@ const IDENTITY = [
 ];
 
 /** Stops the containers that are left, and takes identity and data of the cluster from the server. */
-export async function wipe(node: Node, keepFiles: boolean): Promise<void> {
+export async function wipe(node: Node): Promise<void> {
   const script = `set -u
 present=
 for path in ${IDENTITY.join(' ')}; do [ -e "$path" ] && present="$present $path"; done
@@ -25,7 +25,6 @@ for path in ${IDENTITY.join(' ')}; do [ -e "$path" ] && present="$present $path"
   await node.change('stop its containers, and remove its identity and data', async () => {
     await runScript(node.host, 'wiping the server', `${script}${WIPE}`, { timeoutMs: 180_000 });
   });
-  void keepFiles;
 }
 
 const WIPE = `
