@@ -2,6 +2,10 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { AuditOptions } from './audit/auditor.ts';
+import type { AnonymousConfig } from './authn/authentication-config.ts';
+import type { JwtIssuer } from './authn/oidc/jwt-issuer.ts';
+import type { TokenWebhookOptions } from './authn/token-webhook.ts';
+import type { AuthorizationWebhookOptions } from './authz/webhook-authorizer.ts';
 import type { HttpLimits } from './http/limits.ts';
 import type { TlsFiles, TlsMaterial } from './http/tls-files.ts';
 import type { Random } from './registry/registry-env.ts';
@@ -26,6 +30,10 @@ export interface ApiServerOptions {
   requestHeader?: { caPem: string; allowedNames: string[] };
   /** Service-account tokens; without them none are accepted or made. */
   serviceAccounts?: ServiceAccountOptions;
+  /** Tokens of others, and who needs none. Default: no others, and none for health and version alone. */
+  authentication?: AuthenticationOptions;
+  /** Who decides what someone may, in order; members of system:masters may everything. Default Node, RBAC. */
+  authorization?: readonly AuthorizerOption[];
   /** Default ['10.96.0.0/12']. */
   serviceClusterIpRanges?: string[];
   /** Default 30000 to 32767. */
@@ -47,6 +55,14 @@ export interface ApiServerOptions {
   log?: Logger;
   random?: Random;
 }
+
+export interface AuthenticationOptions {
+  jwt?: JwtIssuer[];
+  webhook?: TokenWebhookOptions;
+  anonymous?: AnonymousConfig;
+}
+
+export type AuthorizerOption = 'Node' | 'RBAC' | AuthorizationWebhookOptions;
 
 export interface ServiceAccountOptions {
   issuer: string;

@@ -92,12 +92,17 @@ export class ControlPlane {
     this.table = new ResourceTable(this.cache, parsed);
     this.store = new ServerObjectStore(this.table, () => this.env);
     const feed = new CacheFeed(this.cache, parsed);
+    const resolver = new ServiceResolver(this.store);
+    this.webhookClient = new WebhookClient({ resolver, clock });
     this.policy = createPolicy({
       reader: this.store,
       feed,
       clientCa: options.clientCa,
       requestHeader: options.requestHeader,
       serviceAccounts: options.serviceAccounts,
+      authentication: options.authentication,
+      authorization: options.authorization,
+      client: this.webhookClient,
       clock,
       log,
     });
@@ -107,8 +112,6 @@ export class ControlPlane {
     }
     for (const definition of genericDefinitions(this.table)) this.table.add(definition);
     this.hub = new WatchHub({ cache: this.cache, clock, log });
-    const resolver = new ServiceResolver(this.store);
-    this.webhookClient = new WebhookClient({ resolver, clock });
     this.auditor = options.audit && new Auditor(options.audit, { client: this.webhookClient, clock, log });
     this.admissionWebhooks = new AdmissionWebhooks({
       feed,

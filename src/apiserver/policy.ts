@@ -2,8 +2,14 @@ import { createPrivateKey, createPublicKey } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { ServiceAccountOptions } from './api-server-options.ts';
+import type { TokenAuthenticator } from './authn/authenticator.ts';
 import { RequestAuthenticator } from './authn/authenticator.ts';
 import { BootstrapTokens } from './authn/bootstrap-tokens.ts';
+import type { AuthenticationOptions, AuthorizerOption } from './api-server-options.ts';
+import { checkIssuer } from './authn/authentication-config.ts';
+import { OidcAuthenticator } from './authn/oidc/oidc-authenticator.ts';
+import { TokenWebhook } from './authn/token-webhook.ts';
+import type { WebhookClient } from './webhook-client/webhook-client.ts';
 import { CaBundle } from './authn/certificates.ts';
 import { jwtKey } from './authn/jwt.ts';
 import type { JwtKey } from './authn/jwt.ts';
@@ -17,6 +23,7 @@ import type { ObjectFeed } from './authz/object-feed.ts';
 import { followRbac, RbacAuthorizer } from './authz/rbac-authorizer.ts';
 import { RbacIndex } from './authz/rbac-index.ts';
 import { privilegedAuthorizer, UnionAuthorizer } from './authz/union-authorizer.ts';
+import { WebhookAuthorizer } from './authz/webhook-authorizer.ts';
 import type { ObjectReader } from './object-store.ts';
 
 export interface PolicyOptions {
@@ -25,6 +32,10 @@ export interface PolicyOptions {
   clientCa: () => string;
   requestHeader: { caPem: string; allowedNames: string[] } | undefined;
   serviceAccounts: ServiceAccountOptions | undefined;
+  authentication: AuthenticationOptions | undefined;
+  authorization: readonly AuthorizerOption[] | undefined;
+  /** For webhooks and OpenID Connect. */
+  client: WebhookClient;
   clock: Clock;
   log: Logger;
 }
@@ -48,7 +59,11 @@ export function createPolicy(options: PolicyOptions): Policy {
   const index = new RbacIndex();
   const rbac = new RbacAuthorizer(index);
   const graph = new NodeGraph();
-  const authorizer = new UnionAuthorizer([privilegedAuthorizer, new NodeAuthorizer(graph), rbac]);
+  const members = (options.authorization ?? ['Node', 'RBAC']).map((member) => {
+    if (member === 'Node') return new NodeAuthorizer(graph);
+    return member === 'RBAC' ? rbac : new WebhookAuthorizer(member, options);
+  });
+  const authorizer = new UnionAuthorizer([privilegedAuthorizer, ...members]);
   const issuer = serviceAccounts?.issuer ?? 'https://kubernetes.default.svc';
   const apiAudiences = serviceAccounts?.apiAudiences ?? [issuer];
   const tokenKeys = (serviceAccounts?.keysPem ?? []).map((pem) => jwtKey(createPublicKey(pem)));
@@ -71,6 +86,8 @@ export function createPolicy(options: PolicyOptions): Policy {
       : {}),
     serviceAccounts: checker,
     bootstrapTokens: new BootstrapTokens({ reader, clock }),
+    others: otherTokens(options, issuer, apiAudiences),
+    anonymous: options.authentication?.anonymous,
     log,
   });
   const signingKey = serviceAccounts?.signingKeyPem;
@@ -89,4 +106,30 @@ export function createPolicy(options: PolicyOptions): Policy {
       for (const end of ends) end();
     },
   };
+}
+
+/** OpenID Connect first, which needs no call for each token, then the webhook. */
+function otherTokens(
+  options: PolicyOptions,
+  ownIssuer: string,
+  apiAudiences: readonly string[],
+): TokenAuthenticator[] {
+  const { client, clock, log, authentication } = options;
+  const others: TokenAuthenticator[] = [];
+  for (const [index, issuer] of (authentication?.jwt ?? []).entries()) {
+    checkIssuer(`jwt[${index}]`, issuer, [ownIssuer]);
+    const oidc = new OidcAuthenticator(issuer, { client, clock });
+    others.push({
+      // Their audiences are the issuer's matter: they stand for this server's own.
+      authenticate: async (token, audiences) => {
+        const found = await oidc.authenticate(token);
+        if (!found || audiences.length === 0) return found;
+        const common = audiences.filter((audience) => apiAudiences.includes(audience));
+        return common.length > 0 ? { ...found, audiences: common } : undefined;
+      },
+    });
+  }
+  const webhook = authentication?.webhook;
+  if (webhook) others.push(new TokenWebhook(webhook, { client, clock, log, apiAudiences }));
+  return others;
 }

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { ApiServerOptions } from '../apiserver/api-server-options.ts';
+import { accessOptions, addAccessFlags, type AccessFlags } from './apiserver-access.ts';
 import { addAuditFlags, auditOptions, type AuditFlags } from './apiserver-audit.ts';
 import { openStore, type StoreFlags } from './open-store.ts';
 import {
@@ -13,7 +14,8 @@ import {
   type ComponentFlags,
 } from './component.ts';
 
-interface ApiServerFlags extends Omit<ComponentFlags, 'metricsBindAddress'>, StoreFlags, AuditFlags {
+interface ApiServerFlags
+  extends Omit<ComponentFlags, 'metricsBindAddress'>, StoreFlags, AccessFlags, AuditFlags {
   metricsBindAddress?: BindAddress;
   bindAddress: string;
   securePort: number;
@@ -81,6 +83,7 @@ export function apiServerCommand(): Command {
     .option('--proxy-client-key-file <file>', 'its key')
     .option('--store-quota-bytes <bytes>', 'refuse writes once the embedded store is so large', wholeNumber)
     .addHelpText('after', EXAMPLES);
+  addAccessFlags(command);
   addAuditFlags(command);
   return addComponentFlags(command).action((flags: ApiServerFlags) =>
     runAsComponent('slipway-apiserver', flags, (context) => runWithStore(flags, context)),
@@ -131,6 +134,7 @@ async function serverOptions(flags: ApiServerFlags): Promise<Omit<ApiServerOptio
     serviceNodePortRange: flags.serviceNodePortRange,
     ...(await kubeletAccess(flags)),
     ...(await proxyClient(flags)),
+    ...(await accessOptions(flags)),
     ...(await auditOptions(flags)),
     build: { ...releaseInfo(), date: '' },
   };

@@ -30,16 +30,20 @@ export function readScenarios(name: string): Scenario[] {
   return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Scenario[]) : [];
 }
 
-/** The real clock, but that its time of day can be moved on. */
-export function movableClock(): Clock & { move(ms: number): void } {
+/** The real clock, but that its time of day can be moved on, and so can what durations are measured by. */
+export function movableClock(): Clock & { move(ms: number): void; skip(ms: number): void } {
   let offsetMs = 0;
+  let skippedMs = 0;
   return {
     now: () => systemClock.now() + offsetMs,
-    monotonicMs: () => systemClock.monotonicMs(),
+    monotonicMs: () => systemClock.monotonicMs() + skippedMs,
     after: (delayMs, fn) => systemClock.after(delayMs, fn),
     sleep: (delayMs, signal) => systemClock.sleep(delayMs, signal),
     move: (ms) => {
       offsetMs += ms;
+    },
+    skip: (ms) => {
+      skippedMs += ms;
     },
   };
 }

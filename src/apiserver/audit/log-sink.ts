@@ -113,7 +113,7 @@ export class LogSink implements AuditSink {
     const old = (await readdir(directory))
       .filter((name) => name.startsWith(start) && name.endsWith(extension) && name !== basename(path))
       .sort()
-      .reverse();
+      .toReversed();
     for (const [index, name] of old.entries()) {
       const file = join(directory, name);
       const isTooMany = maxBackups > 0 && index >= maxBackups;

@@ -3,6 +3,7 @@ import type { Logger } from '../../base/log.ts';
 import type { Authenticated, Authenticator } from '../authentication.ts';
 import type { ApiRequest } from '../request-context.ts';
 import { unauthorized } from '../status-errors.ts';
+import type { AnonymousConfig } from './authentication-config.ts';
 import type { BootstrapTokens } from './bootstrap-tokens.ts';
 import { authenticateCertificate, authenticateRequestHeaders } from './certificates.ts';
 import type { CaBundle, RequestHeaderOptions } from './certificates.ts';
@@ -14,7 +15,16 @@ export interface AuthenticatorOptions {
   requestHeader?: RequestHeaderOptions;
   serviceAccounts?: ServiceAccountTokens;
   bootstrapTokens?: BootstrapTokens;
+  /** Asked in order for tokens that are none of this cluster's. */
+  others?: readonly TokenAuthenticator[];
+  /** Who may come in without credentials. Default: whoever asks for health or version. */
+  anonymous?: AnonymousConfig | undefined;
   log: Logger;
+}
+
+/** Knows some tokens. Resolves to undefined for others; rejects with BadTokenError where one of its own is bad. */
+export interface TokenAuthenticator {
+  authenticate(token: string, audiences: readonly string[]): Promise<Authenticated | undefined>;
 }
 
 const AUTHENTICATED = 'system:authenticated';
@@ -48,15 +58,40 @@ export class RequestAuthenticator implements Authenticator {
       if (!byToken) throw unauthorized();
       return withGroup(byToken);
     }
-    return ANONYMOUS_PATHS.test(request.path) ? ANONYMOUS : undefined;
+    return this.#allowsAnonymous(request.path) ? ANONYMOUS : undefined;
   }
 
   /** For TokenReview. Rejects with BadTokenError, whose message may be shown to the reviewer. */
   async authenticateToken(token: string, audiences: readonly string[]): Promise<Authenticated | undefined> {
     const { serviceAccounts, bootstrapTokens } = this.#options;
+    const own = await serviceAccounts?.authenticate(token, audiences);
     const found =
-      (await serviceAccounts?.authenticate(token, audiences)) ?? (await bootstrapTokens?.authenticate(token));
+      own ?? (await bootstrapTokens?.authenticate(token)) ?? (await this.#byOthers(token, audiences));
     return found && withGroup(found);
+  }
+
+  /** One that cannot tell does not keep the next from knowing. */
+  async #byOthers(token: string, audiences: readonly string[]): Promise<Authenticated | undefined> {
+    let failure: BadTokenError | undefined;
+    for (const other of this.#options.others ?? []) {
+      try {
+        const found = await other.authenticate(token, audiences);
+        if (found) return found;
+      } catch (error) {
+        if (!(error instanceof BadTokenError)) throw error;
+        failure ??= error;
+      }
+    }
+    if (failure) throw failure;
+    return undefined;
+  }
+
+  #allowsAnonymous(path: string): boolean {
+    const { anonymous } = this.#options;
+    if (!anonymous) return ANONYMOUS_PATHS.test(path);
+    if (!anonymous.enabled) return false;
+    const { conditions = [] } = anonymous;
+    return conditions.length === 0 || conditions.some((each) => each.path === path);
   }
 
   async #token(token: string, audiences: readonly string[]): Promise<Authenticated | undefined> {

@@ -64,14 +64,27 @@ export class WebhookClient {
   }
 
   /** Posts, and resolves with the body of a successful answer. Rejects with CallError. */
-  async post(target: WebhookTarget, call: WebhookCall): Promise<Buffer> {
+  post(target: WebhookTarget, call: WebhookCall): Promise<Buffer> {
+    return this.#call('Post', target, call);
+  }
+
+  /** Gets a document. Rejects with CallError. */
+  get(target: WebhookTarget, call: Omit<WebhookCall, 'body'>): Promise<Buffer> {
+    return this.#call('Get', target, call);
+  }
+
+  async #call(
+    method: 'Post' | 'Get',
+    target: WebhookTarget,
+    call: Omit<WebhookCall, 'body'> & { body?: Buffer },
+  ): Promise<Buffer> {
     const seconds = Math.ceil(call.timeoutMs / 1000);
     const query = call.announceTimeout ? `?timeout=${seconds}s` : '';
     const shown = shownUrl(target) + query;
     const deadline = new AbortController();
     const timer = this.#clock.after(call.timeoutMs, () => deadline.abort());
     const signal = call.signal ? AbortSignal.any([call.signal, deadline.signal]) : deadline.signal;
-    const post = `Post ${JSON.stringify(shown)}: `;
+    const post = `${method} ${JSON.stringify(shown)}: `;
     try {
       const to = await this.#destination(target, shown, query);
       const { status, body, contentType } = await this.#send(target, to, call, signal);
@@ -110,12 +123,12 @@ export class WebhookClient {
   async #send(
     target: WebhookTarget,
     to: Destination,
-    call: WebhookCall,
+    call: Omit<WebhookCall, 'body'> & { body?: Buffer },
     signal: AbortSignal,
   ): Promise<{ status: number; body: Buffer; contentType: string }> {
     const { identity } = target;
     const request = httpsRequest({
-      method: 'POST',
+      method: call.body ? 'POST' : 'GET',
       host: to.host,
       port: to.port,
       path: to.path,
@@ -126,10 +139,9 @@ export class WebhookClient {
       signal,
       headers: {
         host: to.hostHeader,
-        'content-type': 'application/json',
+        ...(call.body ? { 'content-type': 'application/json', 'content-length': call.body.length } : {}),
         accept: 'application/json, */*',
         'user-agent': call.userAgent,
-        'content-length': call.body.length,
         ...target.headers,
       },
     });

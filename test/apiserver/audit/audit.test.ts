@@ -87,7 +87,7 @@ test('an event tells who did what, from where, how it was decided and how it end
     sourceIPs: ['203.0.113.7', '127.0.0.1'],
     objectRef: { resource: 'namespaces', name: 'audited', apiVersion: 'v1' },
     responseStatus: { metadata: {}, code: 201 },
-  } as object);
+  });
   t.is(event.user.username, 'test-admin');
   t.deepEqual(event.annotations, {
     'authorization.k8s.io/decision': 'allow',
@@ -112,13 +112,13 @@ test('bodies are recorded as they came and as they were answered, at the levels 
   const [create, patch, apply, list] = events.filter(({ objectRef }) => objectRef?.resource === 'configmaps');
   t.deepEqual(create?.requestObject, { metadata: { name: 'a' }, data, kind: 'ConfigMap', apiVersion: 'v1' });
   t.like(create?.responseObject, { kind: 'ConfigMap', data });
-  const { metadata } = create?.responseObject as { metadata: object };
+  const { metadata } = create!.responseObject as { metadata: object };
   t.false('managedFields' in metadata);
   t.true('uid' in metadata);
   t.deepEqual(patch?.requestObject, { data: { more: '1' } });
   t.like(patch?.responseObject, { data: { ...data, more: '1' } });
   t.like(apply?.requestObject, { kind: 'ConfigMap', data: { c: 'd' } });
-  t.is((list?.responseObject as { items: object[] }).items.length, 2);
+  t.is((list!.responseObject as { items: object[] }).items.length, 2);
   const account = events.find(({ objectRef }) => objectRef?.resource === 'serviceaccounts')!;
   t.is(account.level, 'Request');
   t.like(account.requestObject, { kind: 'ServiceAccount' });
@@ -221,7 +221,7 @@ test('events go to a webhook in batches, in their order, again after a failure',
   t.deepEqual(failed?.body, sent?.body);
   t.like(sent?.body, { kind: 'EventList', apiVersion: 'audit.k8s.io/v1' });
   t.deepEqual(
-    (sent?.body.items as AuditEvent[]).map(({ requestURI }) => requestURI.at(-1)),
+    (sent!.body.items as AuditEvent[]).map(({ requestURI }) => requestURI.at(-1)),
     ['0', '1', '2'],
   );
 });
