@@ -12,6 +12,7 @@ import { certificateSigningController } from './certificates/signing.ts';
 import { clusterRoleAggregationController } from './clusterrole-aggregation/clusterrole-aggregation.ts';
 import { daemonSetController } from './daemonset/daemonset.ts';
 import { deploymentController } from './deployment/deployment.ts';
+import { disruptionController } from './disruption/disruption.ts';
 import { endpointSliceController } from './endpoint-slices/endpoint-slices.ts';
 import { endpointsController } from './endpoints/endpoints.ts';
 import { garbageCollectorController } from './garbage-collector/garbage-collector.ts';
@@ -92,6 +93,7 @@ function controllers(options: ControllerManagerOptions): ControllerDefinition[] 
     replicationControllerController,
     endpointSliceController,
     endpointsController,
+    disruptionController,
     podGcController,
     namespaceController,
     garbageCollectorController,

@@ -8,6 +8,7 @@ import {
   JOBS,
   NAMESPACES,
   NODES,
+  PODDISRUPTIONBUDGETS,
   PODS,
   REPLICASETS,
   SERVICEACCOUNTS,
@@ -19,7 +20,7 @@ import type { Pod } from '../../src/api/gen/types/core-v1.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { createLogger, silentLogger } from '../../src/base/log.ts';
 import { controllerBindings } from '../../src/bootstrap/objects/controller-bindings.ts';
-import { isNotFound } from '../../src/client/errors.ts';
+import { ApiError, isNotFound } from '../../src/client/errors.ts';
 import type { RestClient } from '../../src/client/rest-client.ts';
 import { runControllerManager } from '../../src/controllers/manager.ts';
 import { runScheduler } from '../../src/scheduler/scheduler.ts';
@@ -177,6 +178,33 @@ test('a service gets a slice with the ready pods, and keeps it true', async (t) 
     return items[0]?.metadata?.resourceVersion === before.items[0]?.metadata?.resourceVersion;
   });
   t.is(before.items.length, 1);
+});
+
+test('evictions respect a disruption budget, one at a time as replacements become ready', async (t) => {
+  const ns = await namespace('budget');
+  await client.create(DEPLOYMENTS, deployment(ns));
+  await client.create(PODDISRUPTIONBUDGETS, {
+    metadata: { name: 'guard', namespace: ns },
+    spec: { minAvailable: 2, selector: { matchLabels: { app: 'web' } } },
+  });
+  await available(ns, 'v1');
+  const allowed = async (): Promise<number | undefined> =>
+    (await client.get(PODDISRUPTIONBUDGETS, { namespace: ns, name: 'guard' })).status?.disruptionsAllowed;
+  await waitFor('one disruption is allowed', async () => (await allowed()) === 1);
+  const evict = (pod: Pod) =>
+    client.createSubresource(PODS, { namespace: ns, name: pod.metadata?.name ?? '' }, 'eviction', {
+      apiVersion: 'policy/v1',
+      kind: 'Eviction',
+      metadata: { name: pod.metadata?.name ?? '', namespace: ns },
+    });
+  const [first, second] = await pods(ns);
+  await evict(first!);
+  const refused = await t.throwsAsync(evict(second!), { instanceOf: ApiError });
+  t.is(refused?.status.code, 429);
+  t.regex(refused?.message ?? '', /Cannot evict pod as it would violate the pod's disruption budget\./);
+  await waitFor('the replacement is ready', async () => (await allowed()) === 1);
+  t.false((await pods(ns)).some((pod) => pod.metadata?.uid === first?.metadata?.uid));
+  await evict(second!);
 });
 
 test('a namespace goes with all that is in it', async (t) => {

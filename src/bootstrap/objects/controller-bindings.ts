@@ -10,6 +10,7 @@ const CONTROLLERS = [
   'clusterrole-aggregation-controller',
   'daemon-set-controller',
   'deployment-controller',
+  'disruption-controller',
   'endpoint-controller',
   'endpointslice-controller',
   'generic-garbage-collector',
