@@ -6,8 +6,9 @@ import { startControlPlane } from '../../helpers/control-plane.ts';
 import type { TestControlPlane } from '../../helpers/control-plane.ts';
 import { RawApi } from '../../helpers/raw-api.ts';
 import { WebhookServer } from '../../helpers/webhook-server.ts';
-import { runCase, useOtherCa, WEBHOOK_CASES } from './webhook-cases.ts';
-import type { CaseAnswer } from './webhook-cases.ts';
+import { runCase, useOtherCa } from './webhook-case-runner.ts';
+import type { CaseAnswer } from './webhook-case-runner.ts';
+import { WEBHOOK_CASES } from './webhook-cases.ts';
 
 const RECORDED = new URL('../../fixtures/upstream/webhooks.json', import.meta.url);
 const recorded = JSON.parse(readFileSync(RECORDED, 'utf8')) as Record<string, CaseAnswer>;
