@@ -70,8 +70,9 @@ export async function runOperation<R>(
     const inventory = await loadInventory(flags.inventory);
     const result = await action(await actionOptions(flags, inventory, view, signal));
     await view.finish();
-    tellResult(result, systemClock.monotonicMs() - startedMs);
     process.exitCode = 0;
+    // May set another one: what an action found is not always good.
+    tellResult(result, systemClock.monotonicMs() - startedMs);
   } catch (error) {
     await view.finish();
     if (signal.aborted) {

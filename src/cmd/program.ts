@@ -4,7 +4,8 @@ import { reportFatal } from '../base/lifecycle.ts';
 
 interface Entry {
   summary: string;
-  group: 'Commands:' | 'Components of a server:';
+  /** 'Hidden:' is what no person calls. */
+  group: 'Commands:' | 'Components of a server:' | 'Hidden:';
   /** Loads the command's own code: a component pays for nothing that it does not use. */
   load: () => Promise<Command>;
 }
@@ -14,6 +15,11 @@ const COMMANDS: Record<string, Entry> = {
     summary: 'turn the servers of an inventory into a cluster, and keep them so',
     group: 'Commands:',
     load: async () => (await import('./up.ts')).upCommand(),
+  },
+  preflight: {
+    summary: 'find out whether servers can become a cluster, and change nothing',
+    group: 'Commands:',
+    load: async () => (await import('./preflight.ts')).preflightCommand(),
   },
   join: {
     summary: 'add servers of the inventory to the cluster',
@@ -54,6 +60,11 @@ const COMMANDS: Record<string, Entry> = {
     summary: 'print version and commit',
     group: 'Commands:',
     load: async () => (await import('./version.ts')).versionCommand(),
+  },
+  probe: {
+    summary: 'listens and measures on a server for preflight',
+    group: 'Hidden:',
+    load: async () => (await import('./probe.ts')).probeCommand(),
   },
   apiserver: {
     summary: 'the Kubernetes API and its store',
@@ -160,7 +171,10 @@ async function overview(args: readonly string[]): Promise<void> {
     .addHelpText('after', EXAMPLES)
     .option('-V, --version', 'print version and commit');
   for (const [name, { summary, group }] of Object.entries(COMMANDS)) {
-    program.command(name).summary(summary).helpGroup(group);
+    program
+      .command(name, { hidden: group === 'Hidden:' })
+      .summary(summary)
+      .helpGroup(group);
   }
   if (args.length === 0) program.outputHelp();
   else await program.parseAsync([...args], { from: 'user' });

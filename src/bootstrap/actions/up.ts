@@ -1,6 +1,7 @@
 import { componentPhase } from '../components/component.ts';
 import { apiserver, controllerManager, scheduler } from '../components/control-plane.ts';
 import { containerd, dns, kubelet, network, proxy } from '../components/node.ts';
+import { virtualAddress } from '../components/virtual-address.ts';
 import { allNodes, controlPlanes, type Phase } from '../phase.ts';
 import { applyBootstrapObjects } from '../phases/bootstrap-objects.ts';
 import { issueBootstrapTokens, revokeBootstrapTokens } from '../phases/bootstrap-tokens.ts';
@@ -8,7 +9,7 @@ import { connect } from '../phases/connect.ts';
 import { formEtcd, inspectEtcd, installEtcd, validateEtcd } from '../phases/etcd.ts';
 import { installExecutable } from '../phases/executable.ts';
 import { facts } from '../phases/facts.ts';
-import { installMissingPackages, validateBundle } from '../phases/packages.ts';
+import { installMissingPackages, needsKeepalived, validateBundle } from '../phases/packages.ts';
 import { pki } from '../phases/pki.ts';
 import { prepareServer } from '../phases/prepare-server.ts';
 import { importSandboxImage } from '../phases/sandbox-image.ts';
@@ -17,6 +18,7 @@ import { untilReady, waitApiserver } from '../phases/wait-apiserver.ts';
 import { waitComponents } from '../phases/wait-components.ts';
 import { waitNodes } from '../phases/wait-nodes.ts';
 import { writeKubeconfig } from '../phases/write-kubeconfig.ts';
+import { qualify } from '../preflight/phases.ts';
 import { runAction, type ActionOptions } from './run-action.ts';
 
 export interface UpResult {
@@ -31,6 +33,7 @@ export const upPhases = (open: ActionOptions['open']): Phase[] => [
   facts,
   validateServers,
   validateTogether,
+  ...qualify(),
   validateEtcd,
   validateBundle,
   pki,
@@ -49,6 +52,12 @@ export const upPhases = (open: ActionOptions['open']): Phase[] => [
     settle: untilReady,
   }),
   waitApiserver,
+  componentPhase({
+    id: 'virtual-address',
+    title: 'Hold the virtual address',
+    nodes: (cluster) => controlPlanes(cluster).filter(needsKeepalived),
+    component: virtualAddress,
+  }),
   applyBootstrapObjects,
   componentPhase({
     id: 'controller-manager',

@@ -1,0 +1,168 @@
+/** Three bare servers that are measured, with faults between them, and left as they were. */
+import { once } from 'node:events';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { buildRelease } from '../../scripts/build/release.ts';
+import type { Finding } from '../../src/bootstrap/preflight/finding.ts';
+import { waitFor } from '../helpers/wait-for.ts';
+import { Lab } from './lab.ts';
+import { labSkipReason } from './machine.ts';
+import type { LabServer } from './server.ts';
+import {
+  differences,
+  serverEntries,
+  slipwayCommand,
+  startSlipway,
+  systemInventory,
+  writeInventory,
+  type UpRun,
+} from './up-command.ts';
+
+const skip = labSkipReason();
+const labTest = skip === undefined ? test.serial : test.serial.skip;
+
+let lab: Lab;
+let run: UpRun;
+let pristine: Map<LabServer, string>;
+
+test.before(async (t) => {
+  if (skip !== undefined) return;
+  t.timeout(600_000);
+  lab = await Lab.create({
+    id: `pre-${process.pid}`,
+    servers: [{ name: 'cp1' }, { name: 'cp2' }, { name: 'cp3' }],
+  });
+  await buildRelease(join(lab.directory, 'dist'));
+  const servers = serverEntries(lab).map((entry) => ({ ...entry, roles: ['control-plane'] }));
+  const inventory = await writeInventory(lab, 'cluster', { cluster: { name: 'pre' }, servers });
+  run = { inventory, executable: join(lab.directory, 'dist/slipway'), timeoutMs: 120_000 };
+  pristine = new Map();
+  for (const server of lab.servers) pristine.set(server, await systemInventory(server));
+});
+test.after.always(async () => lab?.close());
+
+interface Done {
+  must: number;
+  findings: Finding[];
+}
+
+const preflight = async (code = 0, t?: ExecutionContext): Promise<Done> => {
+  const result = await slipwayCommand(lab, 'preflight', { ...run, flags: ['--output', 'json'] });
+  t?.is(result.code, code, result.stdout + result.stderr);
+  return JSON.parse(result.stdout.trim().split('\n').at(-1) ?? '') as Done;
+};
+
+/** No process, mount or file of a measurement is on any server, and no file differs. */
+const untouched = async (t: ExecutionContext): Promise<void> => {
+  for (const [server, before] of pristine) {
+    await waitFor(`nothing of the measurement is on ${server.name}`, async () => {
+      const left = await server.exec(
+        'ls -d /run/slipway-preflight-* 2>/dev/null; grep slipway-preflight /proc/mounts; pgrep -fa "[s]lipway probe"; true',
+      );
+      return left === '' ? true : undefined;
+    });
+    t.deepEqual(differences(before, await systemInventory(server)), [], server.name);
+  }
+};
+
+const of = (findings: Finding[], check: string, node: string, peer?: string): Finding | undefined =>
+  findings.find((each) => each.check === check && each.node === node && each.peer === peer);
+
+labTest('good servers: every way and every disk is measured, and nothing is changed', async (t) => {
+  const { must, findings } = await preflight(0, t);
+  t.is(must, 0);
+  for (const node of ['cp1', 'cp2', 'cp3']) {
+    for (const peer of ['cp1', 'cp2', 'cp3'].filter((other) => other !== node)) {
+      const way = of(findings, 'reach', node, peer);
+      t.is(way?.severity, 'fine', `${node} → ${peer}`);
+      t.regex(
+        way?.message ?? '',
+        /TCP 6443, 10250, 2379, 2380 open, round trip .* 200 of 200 packets, MTU 1500/,
+      );
+    }
+    t.regex(
+      of(findings, 'disk', node)?.message ?? '',
+      /synchronous write to \/var\/lib takes .* \(\d+ writes\)/,
+    );
+  }
+  await untouched(t);
+});
+
+labTest(
+  'faults of servers and between them are found in one run, each with its place and remedy',
+  async (t) => {
+    const [cp1, cp2, cp3] = lab.servers as [LabServer, LabServer, LabServer];
+    const id = (await cp1.exec('cat /etc/machine-id')).trim();
+    const own = (await cp2.exec('cat /etc/machine-id')).trim();
+    // A bridge filter in the fabric is the firewall between servers, and the bad cable.
+    await lab.fabricExec(['nft', '-f', '-'], {
+      input: `table bridge faults {
+  chain way { type filter hook forward priority 0;
+    iifname "${cp1.port}" oifname "${cp2.port}" tcp dport 2380 drop
+    iifname "${cp3.port}" oifname "${cp1.port}" meta l4proto udp numgen random mod 100 < 10 drop
+  }
+}
+`,
+    });
+    // A virtual cable lets four bytes more pass than it should, for the mark of a VLAN.
+    await lab.fabricExec(['ip', 'link', 'set', cp3.port, 'mtu', '1400']);
+    await cp2.exec(`echo ${id} >/run/id && mount --bind /run/id /etc/machine-id`);
+    for (const server of [cp1, cp3])
+      await server.exec('ip link add wan0 address 02:77:aa:00:00:01 type veth peer name wan1');
+    await cp3.exec('mkdir -p /etc/rancher/k3s');
+    try {
+      const { findings } = await preflight(1, t);
+      t.like(of(findings, 'reach', 'cp1', 'cp2'), {
+        severity: 'must',
+        message: 'TCP to port 2380 (etcd’s peers) gets no answer',
+        remedy:
+          'let cp1 (10.77.0.11) reach port 2380 of cp2: look at the firewalls of both, and between them',
+      });
+      t.is(of(findings, 'reach', 'cp2', 'cp1')?.severity, 'fine', 'the way back is open');
+      t.regex(of(findings, 'loss', 'cp3', 'cp1')?.message ?? '', /^\d+\.\d % of packets are lost/);
+      t.is(of(findings, 'loss', 'cp1', 'cp2'), undefined);
+      for (const [from, to] of [
+        ['cp1', 'cp3'],
+        ['cp2', 'cp3'],
+      ] as const) {
+        t.regex(of(findings, 'path-mtu', from, to)?.message ?? '', /^packets of more than 140[0-4] bytes/);
+      }
+      t.is(of(findings, 'path-mtu', 'cp1', 'cp2'), undefined);
+      t.regex(of(findings, 'machine-id', 'cp2')?.message ?? '', /same machine-id as cp1/);
+      t.regex(of(findings, 'mac', 'cp3')?.message ?? '', /wan0 has the same MAC address as wan0 of cp1/);
+      t.regex(of(findings, 'leftovers', 'cp3')?.message ?? '', /leftovers of k3s/);
+      for (const { severity, remedy } of findings) t.is(remedy === undefined, severity === 'fine');
+    } finally {
+      await lab.fabricExec(['nft', 'delete', 'table', 'bridge', 'faults']);
+      await lab.fabricExec(['ip', 'link', 'set', cp3.port, 'mtu', '1500']);
+      await cp2.exec('umount /etc/machine-id && rm /run/id');
+      for (const server of [cp1, cp3]) await server.exec('ip link del wan0');
+      await cp3.exec('rmdir -p /etc/rancher/k3s 2>/dev/null; true');
+      // What the test did to them by itself is no change of ours.
+      for (const server of lab.servers) pristine.set(server, await systemInventory(server));
+    }
+    t.is((await cp2.exec('cat /etc/machine-id')).trim(), own);
+  },
+);
+
+labTest('a server that does not answer is a finding, and the others are measured all the same', async (t) => {
+  await lab.server('cp3').linkDown();
+  try {
+    const { findings } = await preflight(1, t);
+    t.regex(of(findings, 'connect', 'cp3')?.message ?? '', /cp3 \(root@10\.77\.0\.13\)/);
+    t.is(of(findings, 'reach', 'cp1', 'cp2')?.severity, 'fine');
+  } finally {
+    await lab.server('cp3').linkUp();
+  }
+});
+
+labTest('killed in the middle it leaves nothing on any server', async (t) => {
+  const child = await startSlipway(lab, 'preflight', { ...run, flags: ['--output', 'json'] });
+  await waitFor('the probe listens', async () => {
+    const found = await lab.server('cp2').tryExec('pgrep -f "[s]lipway probe listen"');
+    return found.code === 0 ? true : undefined;
+  });
+  child.kill('SIGKILL');
+  await once(child, 'close');
+  await untouched(t);
+});
