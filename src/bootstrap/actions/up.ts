@@ -15,6 +15,7 @@ import { prepareServer } from '../phases/prepare-server.ts';
 import { importSandboxImage } from '../phases/sandbox-image.ts';
 import { validateServers, validateTogether } from '../phases/validate-servers.ts';
 import { untilReady, waitApiserver } from '../phases/wait-apiserver.ts';
+import { validateVirtualAddress } from '../phases/validate-virtual-address.ts';
 import { waitComponents } from '../phases/wait-components.ts';
 import { waitNodes } from '../phases/wait-nodes.ts';
 import { writeKubeconfig } from '../phases/write-kubeconfig.ts';
@@ -35,6 +36,7 @@ export const upPhases = (open: ActionOptions['open']): Phase[] => [
   validateTogether,
   ...qualify(),
   validateEtcd,
+  validateVirtualAddress,
   validateBundle,
   pki,
   prepareServer,

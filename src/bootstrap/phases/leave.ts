@@ -6,7 +6,7 @@ import { ADMIN } from '../../pki/identities.ts';
 import { renderKubeconfig } from '../../pki/kubeconfig.ts';
 import type { Cluster } from '../cluster.ts';
 import { ETCD_UNIT, peerUrl } from '../components/etcd.ts';
-import { identityOf } from '../components/files.ts';
+import { identityOf, serversForPeople } from '../components/files.ts';
 import { cordon, nodeNamed, uncordon } from '../drain/cordon.ts';
 import { evictPods, podsOn } from '../drain/drain.ts';
 import { EtcdAccess } from '../etcd/access.ts';
@@ -166,9 +166,6 @@ async function gone(deletion: Promise<unknown>): Promise<void> {
   }
 }
 
-const apiServerAt = (cluster: Cluster, address: string): string =>
-  `https://${address}:${cluster.inventory.api.port}`;
-
 /** A server of that name that joins later is another one: it gets keys of its own. */
 async function forget(cluster: Cluster, { leaving }: Removal): Promise<void> {
   const folder = `nodes/${leaving.name}`;
@@ -182,10 +179,9 @@ async function writeKubeconfigWithout(
   { leaving, request, staying }: Removal,
 ): Promise<void> {
   if (!leaving.isControlPlane) return;
-  const [first = '', ...rest] = staying.map(({ address }) => apiServerAt(cluster, address));
   const content = renderKubeconfig({
     clusterName: cluster.inventory.cluster.name,
-    servers: [first, ...rest],
+    servers: serversForPeople(cluster, staying),
     caPem: cluster.pki['pki/ca.crt'] ?? '',
     user: 'kubernetes-admin',
     credential: identityOf(cluster, ADMIN),

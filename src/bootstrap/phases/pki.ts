@@ -20,7 +20,10 @@ export const pki: ClusterPhase = {
         })),
         serviceAddress: cluster.serviceAddress(1),
         clusterDomain: inventory.network.domain,
-        extraNames: inventory.api.extraNames,
+        extraNames: [
+          ...inventory.api.extraNames,
+          ...(inventory.api.virtualAddress === undefined ? [] : [inventory.api.virtualAddress]),
+        ],
         ...(cluster.passphrase === undefined ? {} : { passphrase: cluster.passphrase }),
       },
       existing,

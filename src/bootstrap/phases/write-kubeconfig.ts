@@ -1,6 +1,6 @@
 import { ADMIN } from '../../pki/identities.ts';
 import { renderKubeconfig } from '../../pki/kubeconfig.ts';
-import { identityOf } from '../components/files.ts';
+import { identityOf, serversForPeople } from '../components/files.ts';
 import type { ClusterPhase } from '../phase.ts';
 
 /** The operator's way in, in the state directory. */
@@ -11,7 +11,7 @@ export const writeKubeconfig: ClusterPhase = {
   run: async (cluster) => {
     const content = renderKubeconfig({
       clusterName: cluster.inventory.cluster.name,
-      servers: cluster.apiServers,
+      servers: serversForPeople(cluster, cluster.controlPlanes),
       caPem: cluster.pki['pki/ca.crt'] ?? '',
       user: 'kubernetes-admin',
       credential: identityOf(cluster, ADMIN),
