@@ -7,6 +7,8 @@ import type { Cluster, Node } from '../cluster.ts';
 
 export const KUBERNETES_DIRECTORY = '/etc/kubernetes';
 export const PKI_DIRECTORY = '/etc/kubernetes/pki';
+/** Who did what to the API; systemd makes it for the API server's user. */
+export const AUDIT_LOG_DIRECTORY = '/var/log/slipway';
 export const STORE_DIRECTORY = '/var/lib/slipway/store';
 /** The embedded store's file, by which a server tells that it has one. */
 export const STORE_FILE = `${STORE_DIRECTORY}/store.db`;
@@ -77,6 +79,15 @@ export function apiServersFor(node: Node): [string, ...string[]] {
   const own = servers.findIndex((server) => server.includes(`//${node.address}:`));
   const start = own >= 0 ? own : crc32(node.name) % servers.length;
   return [...servers.slice(start), ...servers.slice(0, start)] as [string, ...string[]];
+}
+
+/** The API servers as people reach them: the virtual address first, where there is one. */
+export function serversForPeople(cluster: Cluster, controlPlanes: readonly Node[]): [string, ...string[]] {
+  const { port, virtualAddress } = cluster.inventory.api;
+  const addresses = controlPlanes.map(({ address }) => address);
+  const all = virtualAddress === undefined ? addresses : [virtualAddress, ...addresses];
+  const [first = '', ...rest] = all.map((address) => `https://${address}:${port}`);
+  return [first, ...rest];
 }
 
 /** /etc/kubernetes/<name>.conf for a component of this node. */
