@@ -101,6 +101,8 @@ export class ApiHandler {
     }
     try {
       response.setHeader('audit-id', auditId);
+      // Servers behind this one record the request under the same id.
+      request.headers['audit-id'] = auditId;
       response.setHeader('cache-control', 'no-cache, private');
       if (this.#closing && info.path !== '/livez') throw serviceUnavailable('apiserver is shutting down');
       if (!release) throw tooManyRequests('too many requests, please try again later.', 1);

@@ -63,7 +63,7 @@ export class Background {
     const { options, cache, table, store } = this.#controlPlane;
     const deps = { clock: options.clock, log: options.log };
     const { signal } = this.#stop;
-    this.#controlPlane.aggregator.start();
+    this.#controlPlane.aggregator.registration.start();
     this.#loops = [
       every(TRUST_EVERY_MS, 'telling others whom to trust', deps, signal, () => this.#trust()),
       every(ENDPOINTS_EVERY_MS, "publishing the server's address", deps, signal, () => this.#publish()),

@@ -76,6 +76,8 @@ export class ControlPlane {
   static async start(options: ControlPlaneOptions): Promise<ControlPlane> {
     const controlPlane = new ControlPlane(options);
     await controlPlane.cache.start();
+    // Before the first request: what others serve must not look as if nobody did.
+    controlPlane.aggregator.remotes.start();
     return controlPlane;
   }
 

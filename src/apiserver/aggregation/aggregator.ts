@@ -34,11 +34,6 @@ export class Aggregator {
     this.registration = new AutoRegistration({ store: env.store, table: env.table, feed, clock, log });
   }
 
-  start(): void {
-    this.remotes.start();
-    this.registration.start();
-  }
-
   async stop(): Promise<void> {
     await this.registration.stop();
     await this.remotes.stop();

@@ -66,7 +66,7 @@ export class AutoRegistration {
   /** Names of CRDs by the groups' versions that they serve. */
   readonly #served = new Map<string, Set<string>>();
   readonly #versionsOf = new Map<string, string[]>();
-  #end: (() => void) | undefined;
+  readonly #ends: Array<() => void> = [];
 
   constructor(options: AutoRegistrationOptions) {
     this.#options = options;
@@ -95,14 +95,22 @@ export class AutoRegistration {
 
   /** Follows custom resource definitions from now on. */
   start(): void {
-    this.#end = this.#options.feed.follow(CUSTOMRESOURCEDEFINITIONS, {
-      set: (crd) => this.#changed(crd, versionsOf(crd)),
-      deleted: (crd) => this.#changed(crd, []),
-    });
+    const { feed } = this.#options;
+    this.#ends.push(
+      feed.follow(CUSTOMRESOURCEDEFINITIONS, {
+        set: (crd) => this.#changed(crd, versionsOf(crd)),
+        deleted: (crd) => this.#changed(crd, []),
+      }),
+      // One that someone deletes is made again.
+      feed.follow(APISERVICES, {
+        set: () => undefined,
+        deleted: ({ spec }) => this.#queue.add(`${spec?.group ?? ''}/${spec?.version ?? ''}`),
+      }),
+    );
   }
 
   async stop(): Promise<void> {
-    this.#end?.();
+    for (const end of this.#ends) end();
     await this.#queue.stop();
   }
 
