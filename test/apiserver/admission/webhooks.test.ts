@@ -471,6 +471,17 @@ test('a webhook that wants to see later changes is asked again, once', async (t)
   t.deepEqual(server.to(first.path)[1]?.body.request.object.data, { a: 'b', count: '1' });
 });
 
+test('a webhook that breaks managed fields is told so, and they stay', async (t) => {
+  const ns = await namespace();
+  const broken = { op: 'replace', path: '/metadata/managedFields/0/operation', value: 'Invent' };
+  await register('mutating', ns, (request) => reviewAnswer(request, patchOf(broken)));
+  const made = await api.post(`/api/v1/namespaces/${ns}/configmaps`, configMap('m', { a: 'b' }));
+  t.is(made.status, 201);
+  const { managedFields } = made.json().metadata as { managedFields?: Array<{ operation: string }> };
+  t.is(managedFields?.[0]?.operation, 'Update');
+  t.regex(String(made.headers.warning), /managedFields was in an invalid state after admission/);
+});
+
 test('a dry run asks only webhooks without side effects, and tells them', async (t) => {
   const ns = await namespace();
   const { path } = await register('validating', ns, allow, { sideEffects: 'NoneOnDryRun' });
