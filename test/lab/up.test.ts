@@ -132,6 +132,12 @@ labTest(
         t.true(kept.startsWith(stranger.before.sha256), 'and is kept');
       }
     }
+    const audit = '/var/log/slipway/audit.log';
+    t.is((await cluster.server('cp1').exec(`stat -c '%a %U' ${audit}`)).trim(), '600 slipway');
+    const admin = await cluster
+      .server('cp1')
+      .exec(`grep -c '"username":"kubernetes-admin"' ${audit} || true`);
+    t.true(Number(admin) > 0, 'what the administrator did is recorded');
     const secrets = await cluster.kubectl('get', 'secrets', '-n', 'kube-system', '-o', 'name');
     t.notRegex(secrets, /bootstrap-token/);
   },

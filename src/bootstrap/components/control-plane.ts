@@ -1,8 +1,10 @@
 import type { Node } from '../cluster.ts';
 import { usesEtcd } from '../etcd/state.ts';
+import { render } from '../render.ts';
 import { ownComponent, type Component } from './component.ts';
 import { clientUrl } from './etcd.ts';
 import {
+  AUDIT_LOG_DIRECTORY,
   caFile,
   clientCaFile,
   kubeconfigFile,
@@ -13,6 +15,8 @@ import {
   secretPem,
   STORE_DIRECTORY,
 } from './files.ts';
+
+const AUDIT_POLICY = `${KUBERNETES_DIRECTORY}/audit-policy.yaml`;
 
 export function apiserver(node: Node): Component {
   const { cluster } = node;
@@ -37,8 +41,14 @@ export function apiserver(node: Node): Component {
     `--requestheader-client-ca-file=${pki('front-proxy-ca.crt')}`,
     `--proxy-client-cert-file=${pki('front-proxy-client.crt')}`,
     `--proxy-client-key-file=${pki('front-proxy-client.key')}`,
+    `--audit-policy-file=${AUDIT_POLICY}`,
+    `--audit-log-path=${AUDIT_LOG_DIRECTORY}/audit.log`,
+    '--audit-log-maxage=30',
+    '--audit-log-maxbackup=10',
+    '--audit-log-maxsize=100',
   ];
   const files = [
+    { path: AUDIT_POLICY, content: render('config/audit-policy.yaml.hbs', {}), mode: 0o644 },
     caFile(cluster),
     clientCaFile(cluster),
     publicPem(cluster, 'pki/front-proxy-ca.crt', 'front-proxy-ca.crt'),

@@ -1,7 +1,12 @@
 import { runScript } from '../../provision/host.ts';
 import type { Node } from '../cluster.ts';
 import { ETCD_DIRECTORY, ETCD_UNIT } from '../components/etcd.ts';
-import { KUBERNETES_DIRECTORY, MOVED_STORE_DIRECTORY, STORE_DIRECTORY } from '../components/files.ts';
+import {
+  AUDIT_LOG_DIRECTORY,
+  KUBERNETES_DIRECTORY,
+  MOVED_STORE_DIRECTORY,
+  STORE_DIRECTORY,
+} from '../components/files.ts';
 
 /** What a server knows of a cluster: who it is there, and what it keeps for it. */
 const IDENTITY = [
@@ -11,6 +16,7 @@ const IDENTITY = [
   ETCD_DIRECTORY,
   STORE_DIRECTORY,
   MOVED_STORE_DIRECTORY,
+  AUDIT_LOG_DIRECTORY,
 ];
 
 /** Stops the containers that are left, and takes identity and data of the cluster from the server. */
