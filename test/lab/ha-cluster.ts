@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buildRelease } from '../../scripts/build/release.ts';
@@ -7,7 +8,7 @@ import { run, type CommandResult } from './command.ts';
 import { Lab } from './lab.ts';
 import { startRelay } from './relay.ts';
 import type { LabServer } from './server.ts';
-import { slipwayCommand, writeInventory } from './up-command.ts';
+import { slipwayCommand, startSlipway, writeInventory } from './up-command.ts';
 
 export interface HaServer {
   name: string;
@@ -58,6 +59,16 @@ export class HaCluster {
     const [name = '', ...flags] = args;
     const command = { inventory: this.#inventory, executable: this.executable, flags, timeoutMs };
     return await slipwayCommand(this.lab, name, command);
+  }
+
+  /** The same as a child process, for runs that a test breaks off. */
+  async start(args: readonly string[]): Promise<ChildProcess> {
+    const [name = '', ...flags] = args;
+    return await startSlipway(this.lab, name, {
+      inventory: this.#inventory,
+      executable: this.executable,
+      flags,
+    });
   }
 
   get state(): string {

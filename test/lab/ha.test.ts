@@ -125,7 +125,7 @@ labTest(
     const anonymous = await cluster.lab.fabricTryExec([
       'sh',
       '-c',
-      `echo | openssl s_client -connect ${cluster.server('cp1').address}:2380 -tls1_3 2>&1; true`,
+      `echo | openssl s_client -connect ${cluster.server('cp1').address}:2380 -tls1_2 2>&1; true`,
     ]);
     t.regex(anonymous.stdout, /certificate required|alert/i, 'peers must prove who they are');
   },
