@@ -6,6 +6,7 @@ import type { AnonymousConfig } from './authn/authentication-config.ts';
 import type { JwtIssuer } from './authn/oidc/jwt-issuer.ts';
 import type { TokenWebhookOptions } from './authn/token-webhook.ts';
 import type { AuthorizationWebhookOptions } from './authz/webhook-authorizer.ts';
+import type { EncryptedStorage } from './encryption/encrypted-storage.ts';
 import type { HttpLimits } from './http/limits.ts';
 import type { TlsFiles, TlsMaterial } from './http/tls-files.ts';
 import type { Random } from './registry/registry-env.ts';
@@ -13,6 +14,8 @@ import type { Random } from './registry/registry-env.ts';
 /** Everything that an API server needs. Whoever starts it opens the store, and closes it after the server. */
 export interface ApiServerOptions {
   storage: Storage;
+  /** The same store, where values in it are encrypted: what is kept with an old key is written anew. */
+  encryptedStorage?: EncryptedStorage;
   /** Address to listen on. Default 127.0.0.1. */
   bindAddress?: string;
   /** 0 takes any free port. Default 6443. */

@@ -12,6 +12,7 @@ import { ensureNamespaces } from './bootstrap/namespaces.ts';
 import { ServerLeases } from './bootstrap/server-leases.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { ensureSystemPriorityClasses } from './resources/scheduling/system-classes.ts';
+import { StaleRewriter } from './encryption/rewrite.ts';
 import { compactor, every, expirer } from './maintenance.ts';
 
 const ENDPOINTS_EVERY_MS = 10_000;
@@ -26,6 +27,7 @@ export class Background {
   readonly #leases: ServerLeases;
   readonly #identity: IdentityLease;
   readonly #stop = new AbortController();
+  readonly #rewriter: StaleRewriter | undefined;
   #loops: Promise<void>[] = [];
 
   constructor(controlPlane: ControlPlane, own: { advertiseAddress: string; port: number }) {
@@ -34,6 +36,7 @@ export class Background {
     this.#port = own.port;
     const { storage, clock } = controlPlane.options;
     this.#leases = new ServerLeases({ storage, clock });
+    this.#rewriter = rewriterOf(controlPlane);
     this.#identity = new IdentityLease({ store: controlPlane.store, clock, hostname: hostname() });
   }
 
@@ -76,6 +79,7 @@ export class Background {
       every(IDENTITY_EXPIRE_EVERY_MS, 'expiry of leases of other servers', deps, signal, () =>
         this.#identity.expireOthers(),
       ),
+      ...(this.#rewriter ? [this.#rewriter.run(signal)] : []),
       compactor(options.storage, cache, deps)(signal),
       expirer(() => table.all(), store, deps)(signal),
     ];
@@ -111,6 +115,18 @@ export class Background {
     await writeKubernetesEndpoints(this.#controlPlane.store, await this.#leases.living(), this.#port);
   }
 }
+
+function rewriterOf({ options, table, metrics }: ControlPlane): StaleRewriter | undefined {
+  const { encryptedStorage, clock, log } = options;
+  if (!encryptedStorage) return undefined;
+  const folders = () => [...new Set(table.all().map(({ cache }) => folderOf(cache.prefix)))];
+  const rewriter = new StaleRewriter(encryptedStorage, folders, { clock, log });
+  metrics.observeEncryption(() => rewriter.rewriting);
+  return rewriter;
+}
+
+/** 'secrets' of '/registry/secrets/'. */
+const folderOf = (prefix: string): string => prefix.split('/')[2] ?? '';
 
 /** 10.96.0.1 of 10.96.0.0/12. */
 export function firstAddress(cidr: string): string {

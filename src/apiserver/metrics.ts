@@ -91,6 +91,17 @@ export class ServerMetrics {
     });
   }
 
+  /** `rewriting`: whether values may still be kept with an old key. */
+  observeEncryption(rewriting: () => boolean): void {
+    this.#gauge({
+      name: 'slipway_encryption_rewriting',
+      help: 'Whether values that are kept with an old key are being written anew since the start.',
+      collect() {
+        this.set(rewriting() ? 1 : 0);
+      },
+    });
+  }
+
   #gauge<T extends string>(options: GaugeConfiguration<T>): void {
     this.#registry.registerMetric(new Gauge({ ...options, registers: [] }));
   }

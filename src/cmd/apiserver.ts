@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { ApiServerOptions } from '../apiserver/api-server-options.ts';
+import type { Storage } from '../storage/storage.ts';
 import { accessOptions, addAccessFlags, type AccessFlags } from './apiserver-access.ts';
 import { addAuditFlags, auditOptions, type AuditFlags } from './apiserver-audit.ts';
 import { openStore, type StoreFlags } from './open-store.ts';
@@ -35,6 +36,7 @@ interface ApiServerFlags
   requestheaderAllowedNames: string;
   proxyClientCertFile?: string;
   proxyClientKeyFile?: string;
+  encryptionProviderConfig?: string;
 }
 
 const EXAMPLES = `
@@ -81,6 +83,7 @@ export function apiServerCommand(): Command {
     .option('--requestheader-allowed-names <names>', 'names the front proxy may have', 'front-proxy-client')
     .option('--proxy-client-cert-file <file>', 'what this server shows to aggregated API servers')
     .option('--proxy-client-key-file <file>', 'its key')
+    .option('--encryption-provider-config <file>', 'which resources are encrypted in the store, and how')
     .option('--store-quota-bytes <bytes>', 'refuse writes once the embedded store is so large', wholeNumber)
     .addHelpText('after', EXAMPLES);
   addAccessFlags(command);
@@ -94,10 +97,12 @@ async function runWithStore(flags: ApiServerFlags, context: ComponentContext): P
   const { runApiServer } = await import('../apiserver/server.ts');
   const { clock, log, signal } = context;
   const options = await serverOptions(flags);
-  const storage = await openStore(flags, context);
+  const opened = await openStore(flags, context);
+  const encrypted = await encryption(flags, opened);
+  const storage = encrypted.encryptedStorage ?? opened;
   const metrics = flags.metricsBindAddress && (await serveProcessMetrics(flags.metricsBindAddress));
   try {
-    await runApiServer({ ...options, storage, clock, log }, signal);
+    await runApiServer({ ...options, ...encrypted, storage, clock, log }, signal);
   } finally {
     await metrics?.close();
     await storage.close();
@@ -138,6 +143,19 @@ async function serverOptions(flags: ApiServerFlags): Promise<Omit<ApiServerOptio
     ...(await auditOptions(flags)),
     build: { ...releaseInfo(), date: '' },
   };
+}
+
+async function encryption(
+  { encryptionProviderConfig }: ApiServerFlags,
+  storage: Storage,
+): Promise<Pick<ApiServerOptions, 'encryptedStorage'>> {
+  if (encryptionProviderConfig === undefined) return {};
+  const [{ parseEncryptionConfig }, { EncryptedStorage }] = await Promise.all([
+    import('../apiserver/encryption/encryption-config.ts'),
+    import('../apiserver/encryption/encrypted-storage.ts'),
+  ]);
+  const config = parseEncryptionConfig(await readPem(encryptionProviderConfig));
+  return { encryptedStorage: new EncryptedStorage(storage, config) };
 }
 
 async function kubeletAccess(flags: ApiServerFlags): Promise<Pick<ApiServerOptions, 'kubelet'>> {

@@ -110,8 +110,8 @@ export class WatchCache {
     const compacted = await this.storage.compactedRevision();
     // Beginning in the past replays recent history into the windows, so that watchers resume over a restart.
     this.#compactedRevision = compacted;
-    const from = Math.max(compacted, current - MAX_REPLAY_REVISIONS, 1);
-    await this.#load(from);
+    const past = Math.max(compacted, current - MAX_REPLAY_REVISIONS, 1);
+    const from = await this.#loadFrom(past, current);
     await this.#follow(from);
     await this.atLeast(current);
     this.#ready = true;
@@ -173,6 +173,20 @@ export class WatchCache {
         return this.#newestRevision();
       });
     return this.#nextRevision;
+  }
+
+  /** Loads the past, or the present where the past cannot be read any more. */
+  async #loadFrom(past: number, current: number): Promise<number> {
+    try {
+      await this.#load(past);
+      return past;
+    } catch (error) {
+      if (!(error instanceof CompactedError)) throw error;
+      for (const cache of this.#resources.values()) cache.clear(current);
+      this.#unclaimed.clear();
+      await this.#load(current);
+      return current;
+    }
   }
 
   async #load(revision: number): Promise<void> {
@@ -243,6 +257,7 @@ export class WatchCache {
   async #recover(error: Error): Promise<void> {
     this.#ready = false;
     this.#log.warn({ error: messageOf(error) }, 'the watch over the store ended; beginning again');
+    if (error instanceof CompactedError && (await this.#reload())) return;
     const backoff = new Backoff({ initialMs: 100, maxMs: 5000 });
     while (!this.#stopped) {
       try {
