@@ -144,6 +144,7 @@ async function startServer(
 ): Promise<ApiServerHandle> {
   const apiserver = identity(pki, nodeIdentity(NODE, 'apiserver'));
   const kubelet = identity(pki, nodeIdentity(NODE, 'apiserver-kubelet-client'));
+  const proxyClient = identity(pki, nodeIdentity(NODE, 'front-proxy-client'));
   const caPem = file(pki, `${ROOT}.crt`);
   const frontProxyCaPem = file(pki, `${FRONT_PROXY_ROOT}.crt`);
   try {
@@ -163,6 +164,7 @@ async function startServer(
       },
       serviceClusterIpRanges: [SERVICE_RANGE],
       kubelet: { caPem, ...kubelet },
+      proxyClient: () => proxyClient,
       build: { ...releaseInfo(), date: '' },
     });
   } catch (error) {

@@ -1,5 +1,7 @@
 import { dynamicValue } from '../../cel/json-values.ts';
 import * as t from '../../cel/types.ts';
+import { parseFieldSelector } from '../../api/field-selector.ts';
+import { parseLabelSelector } from '../../api/label-selector.ts';
 import type { SubjectAccessReview } from '../../api/gen/types/authorization-v1.ts';
 import type { Clock } from '../../base/clock.ts';
 import { messageOf, SlipwayError } from '../../base/errors.ts';
@@ -141,7 +143,10 @@ function reviewSpec(attributes: AuthorizationAttributes): SubjectAccessReview['s
   return {
     ...(isResourceRequest
       ? {
-          resourceAttributes: set({ namespace, verb, group, version, resource, subresource, name }),
+          resourceAttributes: {
+            ...set({ namespace, verb, group, version, resource, subresource, name }),
+            ...selectors(attributes),
+          },
         }
       : { nonResourceAttributes: set({ path, verb }) }),
     ...(user.name === '' ? {} : { user: user.name }),
@@ -149,6 +154,48 @@ function reviewSpec(attributes: AuthorizationAttributes): SubjectAccessReview['s
     ...(Object.keys(user.extra).length > 0 ? { extra: user.extra } : {}),
     ...(user.uid ? { uid: user.uid } : {}),
   };
+}
+
+const LABEL_OPERATORS: Readonly<Record<string, string>> = {
+  '=': 'In',
+  '==': 'In',
+  in: 'In',
+  '!=': 'NotIn',
+  notin: 'NotIn',
+  exists: 'Exists',
+  '!': 'DoesNotExist',
+};
+
+/** What a list is narrowed to: it may be allowed where the whole is not. Requirements that have no form here are left out. */
+function selectors({ labelSelector = '', fieldSelector = '' }: AuthorizationAttributes) {
+  const labels = requirementsOf(() => parseLabelSelector(labelSelector)).flatMap(
+    ({ key, operator, values }) => {
+      const known = LABEL_OPERATORS[operator];
+      if (known === undefined) return [];
+      return [{ key, operator: known, ...(values.length > 0 ? { values: [...values] } : {}) }];
+    },
+  );
+  const fields = requirementsOf(() => parseFieldSelector(fieldSelector)).map(
+    ({ field, operator, value }) => ({
+      key: field,
+      operator: operator === '!=' ? 'NotIn' : 'In',
+      values: [value],
+    }),
+  );
+  return {
+    ...(labels.length > 0 ? { labelSelector: { requirements: labels } } : {}),
+    ...(fields.length > 0 ? { fieldSelector: { requirements: fields } } : {}),
+  };
+}
+
+/** A selector that cannot be read narrows nothing; the request itself is refused for it later. */
+function requirementsOf<T>(parse: () => readonly T[]): readonly T[] {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof SlipwayError) return [];
+    throw error;
+  }
 }
 
 /** Without what is empty. */

@@ -69,6 +69,23 @@ test('a webhook allows what the others have no opinion on; answers are remembere
   t.is(asked().length, 4);
 });
 
+test('a webhook is told what a list is narrowed to', async (t) => {
+  const { server, jane } = await start(t, () => ({ allowed: true }));
+  const selectors = 'labelSelector=a%3Db,c+in+(d,e),!f&fieldSelector=spec.nodeName%3Dn1';
+  t.is((await jane.get(`/api/v1/pods?${selectors}`)).status, 200);
+  const { resourceAttributes } = (server.to('/authorize')[0]!.body as Review).spec;
+  t.like(resourceAttributes, {
+    labelSelector: {
+      requirements: [
+        { key: 'a', operator: 'In', values: ['b'] },
+        { key: 'c', operator: 'In', values: ['d', 'e'] },
+        { key: 'f', operator: 'DoesNotExist' },
+      ],
+    },
+    fieldSelector: { requirements: [{ key: 'spec.nodeName', operator: 'In', values: ['n1'] }] },
+  });
+});
+
 test('a webhook may deny what others would allow, but not the privileged group', async (t) => {
   const { jane, admin } = await start(
     t,
