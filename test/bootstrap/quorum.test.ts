@@ -2,8 +2,8 @@ import test from 'ava';
 import { checkRemoval, quorumOf, type Voter } from '../../src/bootstrap/etcd/quorum.ts';
 
 const voters = (healthy: string, dead = ''): Voter[] => [
-  ...[...healthy].map((name) => ({ id: name, name, healthy: true })),
-  ...[...dead].map((name) => ({ id: name, name, healthy: false })),
+  ...healthy.split('').map((name) => ({ id: name, name, healthy: true })),
+  ...dead.split('').map((name) => ({ id: name, name, healthy: false })),
 ];
 
 test('more than half is a quorum', (t) => {

@@ -94,7 +94,7 @@ export class HaCluster {
       async () => {
         const { code, stdout } = await kubectl.try(['get', 'nodes', '--no-headers']);
         const lines = stdout.trim().split('\n');
-        const ready = lines.filter((line) => / Ready /.test(line)).map((line) => line.split(/\s+/)[0]);
+        const ready = lines.filter((line) => / Ready /.test(line)).map((line) => line.split(/\s+/)[0] ?? '');
         return (
           code === 0 && lines.length === names.length && ready.toSorted().join() === names.toSorted().join()
         );
