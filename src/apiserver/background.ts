@@ -91,6 +91,7 @@ export class Background {
     this.#stop.abort();
     await Promise.all(this.#loops);
     await this.#controlPlane.roleAggregation.stop();
+    await this.#controlPlane.policyTypeChecks.stop();
     await this.#controlPlane.customResources.stop();
     await this.#controlPlane.aggregator.stop();
     try {

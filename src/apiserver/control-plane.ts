@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { AdmissionPolicies } from './admission/policies/admission-policies.ts';
 import { compileMatchConditions } from './admission/policies/match-conditions.ts';
+import { PolicyTypeChecks } from './admission/policies/type-checks.ts';
 import { admissionPlugins } from './admission/plugins.ts';
 import { AdmissionWebhooks } from './admission/webhooks/admission-webhooks.ts';
 import { AdmissionChain } from './admission-chain.ts';
@@ -61,6 +62,7 @@ export class ControlPlane {
   readonly customResources: CustomResources;
   readonly policy: Policy;
   readonly roleAggregation: RoleAggregation;
+  readonly policyTypeChecks: PolicyTypeChecks;
   readonly network: ServiceNetwork;
   readonly aggregator: Aggregator;
   readonly auditor: Auditor | undefined;
@@ -145,6 +147,7 @@ export class ControlPlane {
     const identity = () => options.proxyClient?.();
     this.aggregator = new Aggregator({ env: this.env, feed, resolver, identity, clock, log });
     this.roleAggregation = new RoleAggregation({ store: this.store, feed, clock, log });
+    this.policyTypeChecks = new PolicyTypeChecks({ store, table, feed, clock, log });
     this.metrics.observeSources({
       watchers: () => this.hub.counts(),
       objects: () =>

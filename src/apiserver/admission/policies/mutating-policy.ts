@@ -30,7 +30,7 @@ export class MutationProblem extends Error {}
 
 /** Policies that make patches know `Object` and `JSONPatch`. */
 export function mutationCompiler(hasParams: boolean): PolicyCompiler {
-  return new PolicyCompiler(hasParams, true, { functions: JSON_PATCH_FUNCTIONS, provider: MUTATION_TYPES });
+  return new PolicyCompiler(hasParams, true, [{ functions: JSON_PATCH_FUNCTIONS, provider: MUTATION_TYPES }]);
 }
 
 /** What an expression of a mutation must give. */

@@ -34,11 +34,14 @@ export class PolicyCompiler {
   readonly #withoutAuthorizer: Environment;
 
   /** `hasVariables` is false where a policy has none: then there is no `variables` either. */
-  constructor(hasParams: boolean, hasVariables: boolean, more: More = {}) {
+  constructor(hasParams: boolean, hasVariables: boolean, more: readonly More[] = []) {
     const declared = this.#types.declare(VARIABLES, {});
     const own: More = hasVariables ? { variables: { variables: declared }, provider: this.#types } : {};
     const environment = (hasAuthorizer: boolean): Environment =>
-      admissionEnvironment({ hasParams, hasAuthorizer }, own).extend(more);
+      more.reduce<Environment>(
+        (before, each) => before.extend(each),
+        admissionEnvironment({ hasParams, hasAuthorizer }, own),
+      );
     this.#withAuthorizer = environment(true);
     this.#withoutAuthorizer = environment(false);
   }
