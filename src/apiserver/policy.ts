@@ -5,6 +5,7 @@ import type { ServiceAccountOptions } from './api-server-options.ts';
 import type { TokenAuthenticator } from './authn/authenticator.ts';
 import { RequestAuthenticator } from './authn/authenticator.ts';
 import { BootstrapTokens } from './authn/bootstrap-tokens.ts';
+import { RemovedNodes } from './authn/removed-nodes.ts';
 import type { AuthenticationOptions, AuthorizerOption } from './api-server-options.ts';
 import { checkIssuer } from './authn/authentication-config.ts';
 import { OidcAuthenticator } from './authn/oidc/oidc-authenticator.ts';
@@ -86,6 +87,7 @@ export function createPolicy(options: PolicyOptions): Policy {
       : {}),
     serviceAccounts: checker,
     bootstrapTokens: new BootstrapTokens({ reader, clock }),
+    removedNodes: new RemovedNodes(reader),
     others: otherTokens(options, issuer, apiAudiences),
     anonymous: options.authentication?.anonymous,
     log,

@@ -7,12 +7,15 @@ import type { AnonymousConfig } from './authentication-config.ts';
 import type { BootstrapTokens } from './bootstrap-tokens.ts';
 import { authenticateCertificate, authenticateRequestHeaders } from './certificates.ts';
 import type { CaBundle, RequestHeaderOptions } from './certificates.ts';
+import type { RemovedNodes } from './removed-nodes.ts';
 import { BadTokenError } from './service-account-tokens.ts';
 import type { ServiceAccountTokens } from './service-account-tokens.ts';
 
 export interface AuthenticatorOptions {
   clientCa: CaBundle;
   requestHeader?: RequestHeaderOptions;
+  /** Certificates that are signed as they should be, and not believed all the same. */
+  removedNodes?: RemovedNodes;
   serviceAccounts?: ServiceAccountTokens;
   bootstrapTokens?: BootstrapTokens;
   /** Asked in order for tokens that are none of this cluster's. */
@@ -47,11 +50,15 @@ export class RequestAuthenticator implements Authenticator {
   }
 
   async authenticate(request: ApiRequest): Promise<Authenticated | undefined> {
-    const { clientCa, requestHeader } = this.#options;
+    const { clientCa, removedNodes, requestHeader } = this.#options;
     const byProxy = requestHeader && authenticateRequestHeaders(request, requestHeader);
     if (byProxy) return withGroup(byProxy);
     const byCertificate = authenticateCertificate(request, clientCa);
-    if (byCertificate) return withGroup(byCertificate);
+    if (byCertificate) {
+      const certificate = request.clientCertificate;
+      if (certificate && (await removedNodes?.refuses(certificate))) throw unauthorized();
+      return withGroup(byCertificate);
+    }
     const token = bearerToken(request);
     if (token !== undefined) {
       const byToken = await this.#token(token, []);

@@ -9,6 +9,7 @@ import { ETCD_UNIT, peerUrl } from '../components/etcd.ts';
 import { identityOf, serversForPeople } from '../components/files.ts';
 import { cordon, nodeNamed, uncordon } from '../drain/cordon.ts';
 import { evictPods, podsOn } from '../drain/drain.ts';
+import { certificatesOf, recordRemovedNode } from '../objects/removed-nodes.ts';
 import { EtcdAccess } from '../etcd/access.ts';
 import { hasServedEtcd } from '../etcd/state.ts';
 import type { ClusterPhase, Phase } from '../phase.ts';
@@ -136,6 +137,11 @@ async function deleteNode(cluster: Cluster, { leaving }: Removal): Promise<void>
     });
   }
   await deleteCredentials(cluster, client, name);
+  const certificates = certificatesOf(cluster.pki, name);
+  if (certificates.length === 0) return;
+  await cluster.change(`let nobody believe the certificates of ${name} any more`, () =>
+    recordRemovedNode(client, { name, certificates, removedAtMs: cluster.clock.now() }),
+  );
 }
 
 /** Certificates that were asked for and tokens that were given: neither may bring the node back. */

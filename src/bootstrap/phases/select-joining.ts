@@ -4,11 +4,16 @@ import { gatherFacts } from '../../provision/facts.ts';
 import type { Host } from '../../provision/host.ts';
 import type { Cluster, Node } from '../cluster.ts';
 import { KUBELET_CONFIG } from '../components/node.ts';
+import { parseCertificate } from '../../pki/parse.ts';
+import { removedAtMs } from '../objects/removed-nodes.ts';
 import { hasEmbeddedStore, hasMovedStore, hasServedEtcd } from '../etcd/state.ts';
 import type { ClusterPhase, NodePhase, Phase } from '../phase.ts';
 import { CURRENT_LINK } from '../release.ts';
 import { probeRequest } from './facts.ts';
 import { apiOf, useApi } from './wait-apiserver.ts';
+
+/** Beside the key, in the kubelet's own file. */
+const CLIENT_CERTIFICATE = '/var/lib/kubelet/pki/kubelet-client-current.pem';
 
 export interface JoinRequest {
   /** Names; none: every server of the inventory that is not in the cluster. */
@@ -97,6 +102,7 @@ async function narrow(
     if (joining.includes(node)) throw error;
     node.warn(`does not answer and is left alone: ${messageOf(error)}`);
   }
+  for (const node of joining) await refuseOldIdentity(cluster, node);
   checkWhole(cluster, joining, outside);
   // A control plane that was alone gives its store to etcd when others join it: it is changed with them.
   const mover = joining.some((node) => node.isControlPlane)
@@ -104,6 +110,21 @@ async function narrow(
     : [];
   cluster.targets = [...new Set([...mover, ...joining])];
   for (const node of serving) checkRelease(cluster, node, joining);
+}
+
+/** A server that was removed while it was away still has what it was; nobody believes that any more. */
+async function refuseOldIdentity(cluster: Cluster, node: Node): Promise<void> {
+  if (!node.facts.files.has(KUBELET_CONFIG)) return;
+  const removed = await removedAtMs(apiOf(cluster), node.name);
+  if (removed === undefined) return;
+  const { stdout } = await node.host.tryRun(`cat ${CLIENT_CERTIFICATE} 2>/dev/null || true\n`);
+  const pem = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/.exec(stdout)?.[0];
+  if (pem !== undefined && parseCertificate(pem).notBeforeMs > removed) return;
+  throw new SlipwayError(
+    'E_REMOVED_MEMBER',
+    `${node.name} was removed from the cluster while it was away, and still has its old identity`,
+    { hint: `reset it ("slipway reset --node ${node.name}"), then join it again` },
+  );
 }
 
 /** Control planes join so that there are as many as the inventory says: 3 or 5 after it, not 2 or 4 for a while. */
