@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { messageOf } from '../../base/errors.ts';
 import type { Cluster, Node } from '../cluster.ts';
-import { ETCD_CLIENT_PORT, ETCD_PEER_PORT } from '../components/etcd.ts';
+import { ETCD_CLIENT_PORT, ETCD_PEER_PORT, ETCD_UNIT } from '../components/etcd.ts';
 import { usesEtcd } from '../etcd/state.ts';
 import { STORE_DIRECTORY } from '../components/files.ts';
 import type { Look } from './look.ts';
@@ -92,5 +92,18 @@ function target(
   const name = look?.addresses.get(from.address);
   const mtu = look?.links.find((link) => link.interface === name)?.mtu ?? USUAL_MTU;
   const udp = ready === undefined ? {} : { udpPort: ready.udpPort };
-  return [{ name: to.name, address: to.address, tcpPorts: neededPorts(from, to, cluster), mtu, ...udp }];
+  const needed = neededPorts(from, to, cluster);
+  const tcpPorts = ready ? needed : needed.filter((port) => isServed(to, port, cluster));
+  return [{ name: to.name, address: to.address, tcpPorts, mtu, ...udp }];
+}
+
+/** Whether a member of the cluster serves that port now: etcd comes to a control plane with the second one. */
+function isServed(node: Node, port: number, cluster: Cluster): boolean {
+  const units: Record<number, string> = {
+    [cluster.inventory.api.port]: 'slipway-apiserver.service',
+    [KUBELET_PORT]: 'slipway-kubelet.service',
+    [ETCD_CLIENT_PORT]: ETCD_UNIT,
+    [ETCD_PEER_PORT]: ETCD_UNIT,
+  };
+  return node.facts.units.get(units[port] ?? '')?.activeState === 'active';
 }
