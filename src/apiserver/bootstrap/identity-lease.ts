@@ -3,6 +3,7 @@ import { LEASES } from '../../api/gen/resources.ts';
 import type { Lease } from '../../api/gen/types/coordination-v1.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { ObjectStore } from '../object-store.ts';
+import { ignoreExisting } from './namespaces.ts';
 
 const NAMESPACE = 'kube-system';
 const LABEL = 'apiserver.kubernetes.io/identity';
@@ -41,11 +42,10 @@ export class IdentityLease {
     };
     const labels = { [LABEL]: COMPONENT, 'kubernetes.io/hostname': this.#hostname };
     if (!(await this.#store.get(LEASES, this.#name, NAMESPACE))) {
-      await this.#store.create(LEASES, {
-        metadata: { name: this.#name, namespace: NAMESPACE, labels },
-        spec,
-      });
-      return;
+      // Another server of this machine may be quicker; then the lease is taken over below.
+      await ignoreExisting(
+        this.#store.create(LEASES, { metadata: { name: this.#name, namespace: NAMESPACE, labels }, spec }),
+      );
     }
     await this.#store.update(LEASES, this.#name, NAMESPACE, (lease) => ({
       ...lease,
