@@ -26,7 +26,7 @@ export interface UpdaterKind {
   readonly isFixed: boolean;
   /** How objects of a version are merged; undefined for a version that is not served (any more). */
   typeOf(apiVersion: string): MergeType | undefined;
-  /** The object in another version; undefined as above. Must not change it. */
+  /** The object in another version; undefined as above, and where only others can tell. Must not change it. */
   convert(object: JsonObject, apiVersion: string): JsonObject | undefined;
   /** What this endpoint does not write, whatever the client sends. */
   resetFields(apiVersion: string): FieldSet;
@@ -124,7 +124,8 @@ export class Updater {
       }
       const compared = versions.get(managed.apiVersion);
       if (!compared) {
-        managers.delete(identifier);
+        // A version that is served, but that the object cannot be seen in here: its managers stay as they are.
+        if (!this.#kind.typeOf(managed.apiVersion)) managers.delete(identifier);
         continue;
       }
       const taken = intersection(managed.set, union(compared.modified, compared.added));

@@ -67,6 +67,8 @@ class ServedKind {
     const source = this.#version(from)?.definition.storedAs;
     const target = this.#version(apiVersion);
     if (!target) return undefined;
+    // A webhook would have to be asked: an object that only looks converted would lose fields and their owners.
+    if (target.isConvertedByOthers) return undefined;
     const stored = source ? source.toStored(object) : object;
     const converted = target.definition.storedAs?.fromStored(stored) ?? stored;
     return { ...converted, apiVersion };

@@ -126,6 +126,20 @@ test('only a signature of one of the issuer’s keys, with an algorithm that is 
   t.is(await who(made.token({}, made.keys[0], { alg: 'PS256' })), undefined);
 });
 
+test('keys that are replaced without a new name are found', async (t) => {
+  const made = await issuer(t);
+  const { who, clock } = await start(t, { jwt: [flags(made)] });
+  const [old] = made.keys;
+  t.truthy(await who(made.token({}, old)));
+  made.keys = [];
+  const key = { ...made.addKey('RS256'), kid: old!.kid };
+  made.keys = [key];
+  t.is(await who(made.token({}, key)), undefined, 'it was asked a moment ago');
+  clock.skip(60_000);
+  t.truthy(await who(made.token({}, key)));
+  t.is(await who(made.token({}, old)), undefined);
+});
+
 test('an issuer that does not answer fails its own tokens alone, and works when it is back', async (t) => {
   const made = await issuer(t);
   const handler = made.server.handlers.get('/keys')!;

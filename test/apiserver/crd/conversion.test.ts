@@ -140,6 +140,30 @@ test('an object of a stored version is read and written in another', async (t) =
   t.is(review.body.request.desiredAPIVersion, 'conversion.example.com/v2');
 });
 
+test('appliers of different versions keep their fields, and nothing of the object is lost', async (t) => {
+  const kind = await define(converting());
+  const apply = (version: string, manager: string, fields: object) =>
+    api.request('PATCH', `${kind.at(version)}/a?fieldManager=${manager}`, {
+      body: kind.object(version, 'a', fields),
+      headers: { 'content-type': 'application/apply-patch+yaml' },
+    });
+  const made = await apply('v1', 'one', { hostPort: 'a:1' });
+  t.is(made.status, 201, made.body.toString());
+  const second = await apply('v2', 'two', { metadata: { name: 'a', labels: { x: 'y' } } });
+  t.is(second.status, 200, second.body.toString());
+  t.like(second.json(), { host: 'a', port: '1' });
+  // The same applier goes on in the other version.
+  const third = await apply('v2', 'one', { host: 'a', port: '2' });
+  t.is(third.status, 200, third.body.toString());
+  t.like(third.json(), { host: 'a', port: '2' });
+  const { metadata } = third.json() as JsonBody & {
+    metadata: { managedFields?: Array<{ manager: string }> };
+  };
+  t.deepEqual(metadata.labels, { x: 'y' });
+  t.deepEqual(metadata.managedFields?.map(({ manager }) => manager).toSorted(), ['one', 'two']);
+  t.like((await api.get(`${kind.at('v1')}/a`)).json(), { hostPort: 'a:2' });
+});
+
 test('a list of mixed versions is converted in one call, of what needs it alone', async (t) => {
   const kind = await define(converting());
   for (const name of ['a', 'b']) {

@@ -42,6 +42,12 @@ export class IssuerKeys {
     return this.#keys;
   }
 
+  /** The provider's keys as they are now, if it has not been asked a moment ago. Rejects with E_OIDC. */
+  async renewed(): Promise<readonly VerificationKey[]> {
+    await this.#refresh();
+    return this.#keys;
+  }
+
   #refresh(): Promise<void> {
     const { clock } = this.#options;
     if (this.#loading) return this.#loading;

@@ -48,13 +48,16 @@ export class OidcAuthenticator {
   async #verified(token: string): Promise<JwtClaims> {
     const header = tokenHeader(token);
     const algorithms = this.#issuer.signingAlgorithms ?? SIGNING_ALGORITHMS;
-    let keys;
+    let isGood: boolean;
     try {
-      keys = await this.#keys.find(header?.kid);
+      isGood =
+        isSignedBy(token, await this.#keys.find(header?.kid), algorithms) ||
+        // Keys may have been changed under the same name, or have none.
+        (algorithms.includes(header?.alg ?? '') && isSignedBy(token, await this.#keys.renewed(), algorithms));
     } catch (error) {
       throw new BadTokenError(`oidc: verify token: ${messageOf(error)}`);
     }
-    if (!isSignedBy(token, keys, algorithms)) {
+    if (!isGood) {
       throw new BadTokenError(
         'oidc: verify token: failed to verify signature: failed to verify id token signature',
       );
