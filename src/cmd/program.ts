@@ -26,6 +26,11 @@ const COMMANDS: Record<string, Entry> = {
     group: 'Commands:',
     load: async () => (await import('./join.ts')).joinCommand(),
   },
+  'rotate-store-key': {
+    summary: 'replace the key that Secrets are encrypted with in the store',
+    group: 'Commands:',
+    load: async () => (await import('./rotate-store-key.ts')).rotateStoreKeyCommand(),
+  },
   reset: {
     summary: 'take slipway and the cluster off servers, and put back what stood there before',
     group: 'Commands:',

@@ -59,7 +59,7 @@ test('private keys and kubeconfigs are for their owner alone, and what needs no 
     for (const build of forNode(node)) {
       const component = build(node);
       for (const file of component.files) {
-        if (/PRIVATE KEY|client-key-data/.test(file.content)) t.is(file.mode, 0o600, file.path);
+        if (/PRIVATE KEY|client-key-data|secretbox/.test(file.content)) t.is(file.mode, 0o600, file.path);
       }
       const asUser = /^User=slipway$/m.test(component.unitFile.content);
       t.is(
@@ -175,7 +175,7 @@ test('where nobody may lower oom_score_adj, no unit asks for it', async (t) => {
 
 test('the PKI is written once: a second run issues nothing', async (t) => {
   const cluster = await prepared();
-  t.is(cluster.changes.length, 4 + 2 + 3 * 3 + 9 + 1);
+  t.is(cluster.changes.length, 4 + 2 + 3 * 3 + 9 + 1 + 1);
   const again = await prepared({ state: cluster.state, clock: systemClock });
   t.deepEqual(again.changes, []);
   t.deepEqual(again.pki, cluster.pki);

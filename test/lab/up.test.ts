@@ -13,7 +13,7 @@ import type { CommandResult } from './command.ts';
 import { InstalledCluster } from './installed-cluster.ts';
 import { labSkipReason } from './machine.ts';
 import { OPS_PASSWORD, ROOT_PASSWORD } from './server.ts';
-import { differences, slipwayUp, startSlipwayUp, systemInventory } from './up-command.ts';
+import { differences, slipwayCommand, slipwayUp, startSlipwayUp, systemInventory } from './up-command.ts';
 
 const skip = labSkipReason() ?? kubectlSkipReason();
 const labTest = skip === undefined ? test.serial : test.serial.skip;
@@ -156,6 +156,30 @@ labTest('what somebody changed on a server is put right, there alone', async (t)
     '  w1: write /etc/kubernetes/proxy.conf',
     '  w1: start slipway-dns.service',
   ]);
+  await cluster.upChangesNothing(t);
+});
+
+labTest('Secrets are unreadable on the disk, and still there when their key is replaced', async (t) => {
+  const cp1 = cluster.server('cp1');
+  const value = 'nobody-reads-this-on-a-disk';
+  const encoded = Buffer.from(value).toString('base64');
+  const onDisk = async (text: string): Promise<number> =>
+    Number((await cp1.exec(`cat /var/lib/slipway/store/* | grep -aco '${text}' || true`)).trim());
+  await cluster.kubectl('create', 'secret', 'generic', 'hidden', `--from-literal=a=${value}`);
+  await cluster.kubectl('create', 'configmap', 'shown', '--from-literal=a=everybody-reads-this');
+  t.true((await onDisk('everybody-reads-this')) > 0);
+  t.is(await onDisk(value), 0);
+  t.is(await onDisk(encoded), 0);
+  t.true((await onDisk('k8s:enc:secretbox:v1:key1:')) > 0);
+  const rotate = () => slipwayCommand(cluster.lab, 'rotate-store-key', cluster.upRun);
+  const rotated = await rotate();
+  t.is(rotated.code, 0, rotated.stdout + rotated.stderr);
+  t.is(await cluster.kubectl('get', 'secret', 'hidden', '-o', 'jsonpath={.data.a}'), encoded);
+  t.true((await onDisk('k8s:enc:secretbox:v1:key2:')) > 0);
+  const configuration = await cp1.exec('cat /etc/kubernetes/encryption.yaml');
+  t.regex(configuration, /name: key2,/);
+  t.notRegex(configuration, /name: key1,/);
+  t.is((await cp1.exec('stat -c "%a %U" /etc/kubernetes/encryption.yaml')).trim(), '600 slipway');
   await cluster.upChangesNothing(t);
 });
 

@@ -7,6 +7,8 @@ import {
   AUDIT_LOG_DIRECTORY,
   caFile,
   clientCaFile,
+  ENCRYPTION_CONFIG,
+  encryptionFile,
   kubeconfigFile,
   KUBERNETES_DIRECTORY,
   pairFiles,
@@ -41,6 +43,7 @@ export function apiserver(node: Node): Component {
     `--requestheader-client-ca-file=${pki('front-proxy-ca.crt')}`,
     `--proxy-client-cert-file=${pki('front-proxy-client.crt')}`,
     `--proxy-client-key-file=${pki('front-proxy-client.key')}`,
+    `--encryption-provider-config=${ENCRYPTION_CONFIG}`,
     `--audit-policy-file=${AUDIT_POLICY}`,
     `--audit-log-path=${AUDIT_LOG_DIRECTORY}/audit.log`,
     '--audit-log-maxage=30',
@@ -49,6 +52,7 @@ export function apiserver(node: Node): Component {
   ];
   const files = [
     { path: AUDIT_POLICY, content: render('config/audit-policy.yaml.hbs', {}), mode: 0o644 },
+    encryptionFile(cluster),
     caFile(cluster),
     clientCaFile(cluster),
     publicPem(cluster, 'pki/front-proxy-ca.crt', 'front-proxy-ca.crt'),

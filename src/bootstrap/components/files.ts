@@ -4,9 +4,12 @@ import { nodeIdentity } from '../../pki/identities.ts';
 import type { Identity } from '../../pki/issue.ts';
 import type { FileSpec } from '../../provision/files.ts';
 import type { Cluster, Node } from '../cluster.ts';
+import { ENCRYPTION_KEYS, parseKeys } from '../encryption/keys.ts';
+import { render } from '../render.ts';
 
 export const KUBERNETES_DIRECTORY = '/etc/kubernetes';
 export const PKI_DIRECTORY = '/etc/kubernetes/pki';
+export const ENCRYPTION_CONFIG = '/etc/kubernetes/encryption.yaml';
 /** Who did what to the API; systemd makes it for the API server's user. */
 export const AUDIT_LOG_DIRECTORY = '/var/log/slipway';
 export const STORE_DIRECTORY = '/var/lib/slipway/store';
@@ -49,6 +52,14 @@ export const secretPem = (
   content: pem(cluster, source),
   mode: 0o600,
   owner,
+});
+
+/** Which resources the API servers encrypt in the store, and the keys: for their user alone. */
+export const encryptionFile = (cluster: Cluster): FileSpec => ({
+  path: ENCRYPTION_CONFIG,
+  content: render('config/encryption.yaml.hbs', { keys: parseKeys(pem(cluster, ENCRYPTION_KEYS)) }),
+  mode: 0o600,
+  owner: SERVICE_OWNER,
 });
 
 /** Certificate and key of a node's identity under kubeadm's names. */

@@ -1,4 +1,8 @@
 import { clusterPki, type PkiFiles } from '../../pki/cluster-pki.ts';
+import { SlipwayError } from '../../base/errors.ts';
+import type { Cluster } from '../cluster.ts';
+import { ENCRYPTION_CONFIG } from '../components/files.ts';
+import { ENCRYPTION_KEYS, firstKeys, renderKeys } from '../encryption/keys.ts';
 import type { ClusterPhase } from '../phase.ts';
 
 /** Makes what the operator keeps: the CAs and every identity that is missing, outdated or about to expire. */
@@ -32,8 +36,28 @@ export const pki: ClusterPhase = {
     for (const { path, reason } of issued) {
       await cluster.change(`issue ${path} (${reason})`, () => keep(cluster.state, path, files));
     }
+    await keepStoreKeys(cluster, existing[ENCRYPTION_KEYS]);
   },
 };
+
+/** The keys that encrypt Secrets in the store; lost ones are not made anew, since what they wrote could not be read. */
+async function keepStoreKeys(cluster: Cluster, existing: string | undefined): Promise<void> {
+  if (existing !== undefined) {
+    cluster.pki = { ...cluster.pki, [ENCRYPTION_KEYS]: existing };
+    return;
+  }
+  const holder = cluster.nodes.find((node) => node.probed && node.facts.files.has(ENCRYPTION_CONFIG));
+  if (holder) {
+    throw new SlipwayError(
+      'E_ENCRYPTION_KEYS',
+      `${ENCRYPTION_KEYS} is missing in the state directory, and the store is encrypted with its keys`,
+      { hint: `put it back from a backup; ${holder.name} has the keys in ${ENCRYPTION_CONFIG}` },
+    );
+  }
+  const text = renderKeys(firstKeys());
+  cluster.pki = { ...cluster.pki, [ENCRYPTION_KEYS]: text };
+  await cluster.change(`make ${ENCRYPTION_KEYS}`, () => cluster.state.write(ENCRYPTION_KEYS, text));
+}
 
 /** The key first: a certificate without its key would be kept by the next run, the other way round is reissued. */
 async function keep(

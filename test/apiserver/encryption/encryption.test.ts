@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { CONFIGMAPS, SECRETS } from '../../../src/api/gen/resources.ts';
 import type { Secret } from '../../../src/api/gen/types/core-v1.ts';
 import { EncryptedStorage } from '../../../src/apiserver/encryption/encrypted-storage.ts';
