@@ -150,6 +150,11 @@ export class Node {
     this.#host = host;
   }
 
+  /** Forgets a connection that is lost. */
+  disconnect(): void {
+    this.#host = undefined;
+  }
+
   get connected(): boolean {
     return this.#host !== undefined;
   }

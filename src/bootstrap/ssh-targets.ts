@@ -90,7 +90,10 @@ export const expandPath = (path: string, folder: string): string =>
   path.startsWith('~/') ? join(homedir(), path.slice(2)) : resolve(folder, path);
 
 /** 'env:NAME' or 'file:PATH'; one line break at the end of a file does not count. */
-async function readSecret(source: string | undefined, options: TargetOptions): Promise<string | undefined> {
+export async function readSecret(
+  source: string | undefined,
+  options: Pick<TargetOptions, 'folder' | 'env'>,
+): Promise<string | undefined> {
   if (source === undefined) return undefined;
   const at = source.indexOf(':');
   const place = source.slice(at + 1);

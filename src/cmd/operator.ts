@@ -21,6 +21,8 @@ export interface OperatorFlags {
   passphraseFile?: string;
   dryRun?: boolean;
   output: 'text' | 'json';
+  /** How long a server may take to let us in, where a command is in a hurry. */
+  connectTimeoutMs?: number;
 }
 
 export const EXIT_CODES = `
@@ -30,8 +32,9 @@ Exit codes:
   2  refused before anything was changed on any server
   130  interrupted`;
 
-export function addOperatorOptions(command: Command): Command {
-  return command
+/** `file`: the command's own -o names a file, and --json asks for JSON. */
+export function addOperatorOptions(command: Command, output: 'format' | 'file' = 'format'): Command {
+  command
     .requiredOption('-i, --inventory <file>', 'the inventory (see inventories/example.yaml)')
     .option(
       '--state-dir <dir>',
@@ -45,8 +48,12 @@ export function addOperatorOptions(command: Command): Command {
     )
     .option('--executable <file>', 'the slipway executable for the servers (default: this one)')
     .option('--bundle <file>', 'packages for servers without a repository, made by "slipway bundle"')
-    .option('--passphrase-file <file>', 'passphrase of the root keys (or SLIPWAY_PASSPHRASE)')
-    .addOption(new Option('-o, --output <format>', 'text or json').choices(['text', 'json']).default('text'));
+    .option('--passphrase-file <file>', 'passphrase of the root keys (or SLIPWAY_PASSPHRASE)');
+  if (output === 'file') return command.option('--json', 'tell the result as JSON');
+  const format = new Option('-o, --output <format>', 'text or json')
+    .choices(['text', 'json'])
+    .default('text');
+  return command.addOption(format);
 }
 
 export function printLine(line: string): void {
@@ -156,6 +163,7 @@ async function actionOptions(
         questions,
         clock: systemClock,
         signal,
+        ...(flags.connectTimeoutMs === undefined ? {} : { timeoutMs: flags.connectTimeoutMs }),
       }),
   };
 }

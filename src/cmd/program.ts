@@ -41,6 +41,21 @@ const COMMANDS: Record<string, Entry> = {
     group: 'Commands:',
     load: async () => (await import('./remove.ts')).removeCommand(),
   },
+  status: {
+    summary: 'tell how the cluster is',
+    group: 'Commands:',
+    load: async () => (await import('./status.ts')).statusCommand(),
+  },
+  support: {
+    summary: 'collect logs and facts into one file, without secrets',
+    group: 'Commands:',
+    load: async () => (await import('./support.ts')).supportCommand(),
+  },
+  kubeconfig: {
+    summary: 'issue a kubeconfig for a person',
+    group: 'Commands:',
+    load: async () => (await import('./kubeconfig.ts')).kubeconfigCommand(),
+  },
   bundle: {
     summary: 'collect the packages that servers without a repository need',
     group: 'Commands:',

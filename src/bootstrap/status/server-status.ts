@@ -1,0 +1,115 @@
+import { parseCertificate } from '../../pki/parse.ts';
+import { splitCertificates } from '../../pki/pem.ts';
+import { runScript } from '../../provision/host.ts';
+import { parseUnit, UNIT_PROBE, type UnitFacts } from '../../provision/units.ts';
+import type { Node } from '../cluster.ts';
+import { ETCD_INITIAL_FILE, ETCD_MEMBER_DIRECTORY, ETCD_UNIT } from '../components/etcd.ts';
+import { PKI_DIRECTORY, STORE_FILE } from '../components/files.ts';
+import { KEEPALIVED_UNIT } from '../components/virtual-address.ts';
+import { CURRENT_LINK } from '../release.ts';
+
+/** A certificate that a server uses. */
+export interface CertificateStatus {
+  path: string;
+  commonName: string;
+  notAfterMs: number;
+}
+
+/** What a server says about itself. */
+export interface ServerStatus {
+  /** The release that is installed: '0.1.0-abc'; undefined where none is. */
+  release: string | undefined;
+  /** Our units that should run there and whether each does. */
+  units: Array<{ name: string; state: string; restarts: number }>;
+  certificates: CertificateStatus[];
+  /** The server's clock less this machine's, to about the time that the answer took. */
+  clockOffsetMs: number;
+  disks: Array<{ path: string; freeBytes: number; usedPercent: number }>;
+  /** Bytes of the embedded store; undefined where there is none. */
+  storeBytes: number | undefined;
+  /** Whether a member of etcd has served there. */
+  etcd: boolean;
+}
+
+const EVERYWHERE = ['containerd', 'slipway-kubelet', 'slipway-network', 'slipway-proxy', 'slipway-dns'];
+const CONTROL_PLANE = ['slipway-apiserver', 'slipway-controller-manager', 'slipway-scheduler'];
+const DISKS = ['/', '/var/lib', '/var/log'];
+
+/** The units that a server of this kind has. */
+export function expectedUnits(node: Node, etcd: boolean): string[] {
+  const { virtualAddress } = node.cluster.inventory.api;
+  return [
+    ...EVERYWHERE.map((name) => `${name}.service`),
+    ...(node.isControlPlane ? CONTROL_PLANE.map((name) => `${name}.service`) : []),
+    ...(node.isControlPlane && etcd ? [ETCD_UNIT] : []),
+    ...(node.isControlPlane && virtualAddress !== undefined ? [KEEPALIVED_UNIT] : []),
+  ];
+}
+
+const script = (units: readonly string[]): string => `
+${UNIT_PROBE}
+printf 'release\\t%s\\n' "$(readlink ${CURRENT_LINK} 2>/dev/null)"
+printf 'now\\t%s\\n' "$(date +%s%3N)"
+for name in ${units.join(' ')}; do unit "$name"; done
+for path in ${DISKS.join(' ')}; do
+  df -Pk "$path" 2>/dev/null | awk -v path="$path" 'NR == 2 {sub("%", "", $5); print "disk\\t" path "\\t" $4 "\\t" $5}'
+done
+[ -f ${STORE_FILE} ] && printf 'store\\t%s\\n' "$(stat -c %s ${STORE_FILE}* | awk '{sum += $1} END {print sum}')"
+[ -d ${ETCD_MEMBER_DIRECTORY} ] && [ ! -e ${ETCD_INITIAL_FILE} ] && echo etcd
+# Certificates alone: a kubelet's file holds its key, too.
+for path in $(find ${PKI_DIRECTORY} -name '*.crt' 2>/dev/null) /var/lib/kubelet/pki/kubelet-client-current.pem /var/lib/kubelet/pki/kubelet-server-current.pem; do
+  [ -r "$path" ] || continue
+  printf 'certificate\\t%s\\t' "$path"
+  awk '/BEGIN CERT/ {on = 1} on {printf "%s|", $0} /END CERT/ {on = 0}' "$path"
+  echo
+done
+true
+`;
+
+/** Asks a server in one round trip; changes nothing. */
+export async function askServer(node: Node, timeoutMs: number): Promise<ServerStatus> {
+  const { clock, signal } = node.cluster;
+  const names = expectedUnits(node, true);
+  const startedMs = clock.now();
+  const text = await runScript(node.host, 'asking for its status', script(names), { signal, timeoutMs });
+  return parseServerStatus(text, node, (startedMs + clock.now()) / 2);
+}
+
+/** `wallMs` is this machine's clock when the server read its own. */
+export function parseServerStatus(text: string, node: Node, wallMs: number): ServerStatus {
+  const lines = text.split('\n').map((line) => line.split('\t'));
+  const rows = (word: string): string[][] => lines.filter(([first]) => first === word);
+  const one = (word: string): string | undefined => rows(word)[0]?.[1];
+  const etcd = rows('etcd').length > 0;
+  const found = new Map<string, UnitFacts>(
+    rows('unit').map(([, name = '', values = '', config = '']) => [name, parseUnit(values, config)]),
+  );
+  const stored = one('store');
+  return {
+    release:
+      one('release')
+        ?.split('/')
+        .findLast((part) => part !== '' && part !== 'slipway') || undefined,
+    units: expectedUnits(node, etcd || node.cluster.controlPlanes.length > 1).map((name) => {
+      const unit = found.get(name);
+      const state = unit === undefined || unit.loadState === 'not-found' ? 'missing' : unit.activeState;
+      return { name: name.replace(/\.service$/, ''), state, restarts: unit?.restarts ?? 0 };
+    }),
+    certificates: rows('certificate').flatMap(([, path = '', pem = '']) => readCertificates(path, pem)),
+    clockOffsetMs: Number(one('now') ?? wallMs) - wallMs,
+    disks: rows('disk').map(([, path = '', kib = '', used = '']) => ({
+      path,
+      freeBytes: Number(kib) * 1024,
+      usedPercent: Number(used),
+    })),
+    storeBytes: stored === undefined ? undefined : Number(stored),
+    etcd,
+  };
+}
+
+function readCertificates(path: string, lines: string): CertificateStatus[] {
+  return splitCertificates(lines.replaceAll('|', '\n')).map((pem) => {
+    const { subject, notAfterMs } = parseCertificate(pem);
+    return { path, commonName: subject.commonName, notAfterMs };
+  });
+}
