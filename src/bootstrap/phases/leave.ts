@@ -120,6 +120,13 @@ async function leaveEtcd(cluster: Cluster, { leaving, staying }: Removal): Promi
 async function deleteNode(cluster: Cluster, { leaving }: Removal): Promise<void> {
   const client = apiOf(cluster);
   const { name } = leaving;
+  const certificates = certificatesOf(cluster.pki, name);
+  if (certificates.length > 0) {
+    // First: a kubelet that still runs somewhere would make its node again.
+    await cluster.change(`let nobody believe the certificates of ${name} any more`, () =>
+      recordRemovedNode(client, { name, certificates, removedAtMs: cluster.clock.now() }),
+    );
+  }
   const pods = await podsOn(client, name);
   if (pods.length > 0) {
     // Nothing stops them on a server that is gone or stopped; their controllers wait for that.
@@ -137,11 +144,6 @@ async function deleteNode(cluster: Cluster, { leaving }: Removal): Promise<void>
     });
   }
   await deleteCredentials(cluster, client, name);
-  const certificates = certificatesOf(cluster.pki, name);
-  if (certificates.length === 0) return;
-  await cluster.change(`let nobody believe the certificates of ${name} any more`, () =>
-    recordRemovedNode(client, { name, certificates, removedAtMs: cluster.clock.now() }),
-  );
 }
 
 /** Certificates that were asked for and tokens that were given: neither may bring the node back. */
