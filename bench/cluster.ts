@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { PACKAGES } from '../src/bootstrap/phases/packages.ts';
+import { ALL_PACKAGES } from '../src/bootstrap/phases/packages.ts';
 import { webManifest } from '../test/e2e/workload.ts';
 import { kubectlSkipReason, kubectlWith, type Kubectl } from '../test/helpers/kubectl.ts';
 import { busyboxImage } from '../test/helpers/oci-image.ts';
@@ -70,14 +70,14 @@ export async function benchCluster(): Promise<Section> {
   }
 }
 
-function seconds(what: string, value: number, target?: number): Row {
+export function seconds(what: string, value: number, target?: number): Row {
   const goal = target === undefined ? {} : { target: `at most ${target} s`, met: value <= target };
   return { what, value: `${value.toFixed(1)} s`, ...goal };
 }
 
 /** The offline packages are kept in the lab's cache, as the demo keeps them. */
-async function packages(): Promise<string> {
-  const key = createHash('sha256').update(PACKAGES.join(' ')).digest('hex').slice(0, 12);
+export async function packages(): Promise<string> {
+  const key = createHash('sha256').update(ALL_PACKAGES.join(' ')).digest('hex').slice(0, 12);
   const path = join(LAB_CACHE, `bundle-${key}.tar`);
   if (!existsSync(path)) await run(EXECUTABLE, ['bundle', '--output', path], { timeoutMs: 300_000 });
   return path;

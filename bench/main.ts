@@ -10,6 +10,7 @@ import { renderTable, type Section } from './table.ts';
 
 const SECTIONS: Record<string, (root: string) => Promise<Section>> = {
   cluster: async () => (await import('./cluster.ts')).benchCluster(),
+  ha: async () => (await import('./high-availability.ts')).benchHighAvailability(),
   api: async (root) => (await import('./api.ts')).benchApi(root),
   compare: async (root) => (await import('./compare.ts')).benchCompare(root),
   watch: async (root) => (await import('./watch.ts')).benchWatch(root),
