@@ -48,6 +48,7 @@ export class AuditPolicy {
     }
     const rules = Array.isArray(value.rules) ? (value.rules as PolicyRule[]) : [];
     if (rules.length === 0) throw bad('loaded illegal policy with 0 rules');
+    checkLists('policy', value, ['omitStages']);
     const omitStages = (value.omitStages ?? []) as AuditStage[];
     checkStages('omitStages', omitStages);
     for (const [index, rule] of rules.entries()) checkRule(`rules[${index}]`, rule);
@@ -84,8 +85,21 @@ function bad(why: string): SlipwayError {
   return new SlipwayError('E_AUDIT_POLICY', `the audit policy cannot be used: ${why}`);
 }
 
+/** Fields that are lists of strings where they are there at all. */
+function checkLists(path: string, holder: object, names: readonly string[]): void {
+  for (const [name, value] of Object.entries(holder)) {
+    if (!names.includes(name)) continue;
+    const isList = Array.isArray(value) && value.every((each) => typeof each === 'string');
+    if (!isList) throw bad(`${path}.${name}: it must be a list of strings`);
+  }
+}
+
 function checkRule(path: string, rule: PolicyRule): void {
   if (!isObject(rule)) throw bad(`${path}: Required value`);
+  checkLists(path, rule, ['users', 'userGroups', 'verbs', 'namespaces', 'nonResourceURLs', 'omitStages']);
+  if (rule.resources !== undefined && !(Array.isArray(rule.resources) && rule.resources.every(isObject))) {
+    throw bad(`${path}.resources: it must be a list of groups`);
+  }
   if (!rule.level) throw bad(`${path}.level: Required value`);
   if (!LEVELS.includes(rule.level)) {
     const known = LEVELS.map((level) => `"${level}"`).join(', ');
@@ -106,7 +120,9 @@ function checkRule(path: string, rule: PolicyRule): void {
       );
     }
   }
-  for (const { resources: names = [], resourceNames = [] } of resources) {
+  for (const group of resources) {
+    checkLists(`${path}.resources`, group, ['resources', 'resourceNames']);
+    const { resources: names = [], resourceNames = [] } = group as GroupResources;
     if (resourceNames.length > 0 && names.length === 0) {
       throw bad(`${path}.resources: using resourceNames requires at least one resource`);
     }

@@ -1,4 +1,5 @@
 import { isObject } from '../../api/objects.ts';
+import type { JsonObject } from '../../api/objects.ts';
 import { loadYaml } from '../../api/json/yaml.ts';
 import { SlipwayError } from '../../base/errors.ts';
 import type { ClaimMapping, JwtIssuer } from './oidc/jwt-issuer.ts';
@@ -33,6 +34,15 @@ export function parseAuthenticationConfig(
   ) {
     throw bad('it is no AuthenticationConfiguration of apiserver.config.k8s.io');
   }
+  try {
+    return checkedConfig(value, disallowedIssuers);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw bad(`a field is of another type than it should be: ${error.message}`);
+  }
+}
+
+function checkedConfig(value: JsonObject, disallowedIssuers: readonly string[]): AuthenticationConfig {
   const jwt = (value.jwt ?? []) as JwtIssuer[];
   const urls = new Set<string>();
   for (const [index, issuer] of jwt.entries()) {

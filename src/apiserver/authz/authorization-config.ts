@@ -41,7 +41,15 @@ export function parseAuthorizationConfig(text: string, reader: ConfigReader): Au
   ) {
     throw bad('it is no AuthorizationConfiguration of apiserver.config.k8s.io');
   }
-  const authorizers = (value.authorizers ?? []) as AuthorizerConfig[];
+  try {
+    return checkedConfig((value.authorizers ?? []) as AuthorizerConfig[], reader);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw bad(`a field is of another type than it should be: ${error.message}`);
+  }
+}
+
+function checkedConfig(authorizers: AuthorizerConfig[], reader: ConfigReader): AuthorizerOption[] {
   if (authorizers.length === 0)
     throw bad('authorizers: Required value: at least one authorization mode must be defined');
   const seen = new Set<string>();

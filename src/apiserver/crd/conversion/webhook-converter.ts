@@ -4,6 +4,7 @@ import type { CustomResourceDefinition } from '../../../api/gen/types/apiextensi
 import { deepClone, isObject } from '../../../api/objects.ts';
 import type { JsonObject } from '../../../api/objects.ts';
 import type { KubeObject } from '../../../api/resource.ts';
+import { schemaForKind } from '../../../api/schema.ts';
 import { SlipwayError } from '../../../base/errors.ts';
 import { targetOf } from '../../admission/webhooks/hook.ts';
 import { aggregateText, fieldErrorText } from '../../field-error.ts';
@@ -24,6 +25,9 @@ const TIMEOUT_MS = 30_000;
 const MAX_CALL_BYTES = 8 * 1024 * 1024;
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 const GROUP = 'apiextensions.k8s.io';
+
+/** v1beta1 has the same fields. */
+const REVIEW = schemaForKind(GROUP, 'v1', 'ConversionReview');
 
 interface Review {
   kind?: string;
@@ -78,7 +82,7 @@ export class WebhookConverter implements Converter {
         userAgent: 'kube-apiserver-conversion',
         maxAnswerBytes: MAX_ANSWER_BYTES,
       });
-      answer = convertedObjects(decodeJson(body, undefined).object, version, uid);
+      answer = convertedObjects(decodeJson(body, REVIEW).object, version, uid);
     } catch (error) {
       if (error instanceof SlipwayError) throw failed(`${what} failed: ${error.message}`, error);
       throw error;
