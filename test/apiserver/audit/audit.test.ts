@@ -312,7 +312,7 @@ for (const [rule, what, level] of [
   ["resources: [{ resources: ['pods'] }]", { ...attributes, subresource: 'log' }, 'None'],
   ["resources: [{ resources: ['*/log'] }]", { ...attributes, subresource: 'log' }, 'Metadata'],
   ["resources: [{ resources: ['pods/*'] }]", { ...attributes, subresource: 'log' }, 'Metadata'],
-  ['resources: [{ resources: [pods], resourceNames: [y] }]', attributes, 'None'],
+  ['resources: [{ resources: [pods], resourceNames: [other] }]', attributes, 'None'],
   ["nonResourceURLs: ['/healthz*']", health, 'Metadata'],
   ["nonResourceURLs: ['/healthz']", health, 'None'],
   ["nonResourceURLs: ['*']", attributes, 'None'],
