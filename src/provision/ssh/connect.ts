@@ -42,7 +42,7 @@ export async function connectSsh(target: SshTarget, options: ConnectOptions): Pr
   const [lines, methods] = await Promise.all([knownLines(options, target), loginMethods(target, questions)]);
   const bastion = target.bastion ? await connectSsh(target.bastion, options) : undefined;
   try {
-    const sock = bastion ? await openTunnel(bastion, target) : undefined;
+    const sock = bastion ? await openTunnel(bastion, target, options) : undefined;
     const client = new ssh2.Client();
     const lost = new AbortController();
     client.on('close', () => {
@@ -66,24 +66,29 @@ export async function connectSsh(target: SshTarget, options: ConnectOptions): Pr
   }
 }
 
-function openTunnel(bastion: Connection, target: SshTarget): Promise<Duplex> {
+/** The bastion itself waits for minutes where a server is silent: we do not. */
+function openTunnel(bastion: Connection, target: SshTarget, options: ConnectOptions): Promise<Duplex> {
+  const timeoutMs = options.timeoutMs ?? 15_000;
+  const refused = (why: string, cause?: unknown): SlipwayError =>
+    new SlipwayError(
+      'E_SSH_UNREACHABLE',
+      `${describeTarget(target)} cannot be reached through ${describeTarget(bastion.target)}: ${why}`,
+      {
+        cause,
+        hint: 'check the address, and that the bastion may open connections to it (AllowTcpForwarding)',
+      },
+    );
   return new Promise((resolve, reject) => {
+    let late = false;
+    const timer = options.clock.after(timeoutMs, () => {
+      late = true;
+      reject(refused(`no answer within ${timeoutMs / 1000} s`));
+    });
     bastion.client.forwardOut('127.0.0.1', 0, target.address, target.port, (error, channel) => {
-      if (!error) {
-        resolve(channel);
-        return;
-      }
-      const through = describeTarget(bastion.target);
-      reject(
-        new SlipwayError(
-          'E_SSH_UNREACHABLE',
-          `${describeTarget(target)} cannot be reached through ${through}: ${error.message}`,
-          {
-            cause: error,
-            hint: 'check the address, and that the bastion may open connections to it (AllowTcpForwarding)',
-          },
-        ),
-      );
+      timer.cancel();
+      if (error) reject(refused(error.message, error));
+      else if (late) channel.destroy();
+      else resolve(channel);
     });
   });
 }
