@@ -3,6 +3,7 @@ import type { Logger } from '../base/log.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { AuditOptions } from './audit/auditor.ts';
 import type { AnonymousConfig } from './authn/authentication-config.ts';
+import type { RequestHeaderNames } from './authn/certificates.ts';
 import type { JwtIssuer } from './authn/oidc/jwt-issuer.ts';
 import type { TokenWebhookOptions } from './authn/token-webhook.ts';
 import type { AuthorizationWebhookOptions } from './authz/webhook-authorizer.ts';
@@ -29,8 +30,8 @@ export interface ApiServerOptions {
   tls: TlsMaterial | TlsFiles;
   /** PEM of the CAs whose certificates name users. Default: all of `tls`'s client CAs. */
   clientCaPem?: string;
-  /** The front proxy's CA and the names that it may have. */
-  requestHeader?: { caPem: string; allowedNames: string[] };
+  /** Front proxies, which say in headers who asks. */
+  requestHeader?: RequestHeaderConfig;
   /** Service-account tokens; without them none are accepted or made. */
   serviceAccounts?: ServiceAccountOptions;
   /** Tokens of others, and who needs none. Default: no others, and none for health and version alone. */
@@ -57,6 +58,14 @@ export interface ApiServerOptions {
   clock?: Clock;
   log?: Logger;
   random?: Random;
+}
+
+export interface RequestHeaderConfig {
+  caPem: string;
+  /** The common names that proxies may have; empty: whoever the CA has signed. */
+  allowedNames: string[];
+  /** Default X-Remote-User, -Uid, -Group and -Extra-. */
+  names?: RequestHeaderNames;
 }
 
 export interface AuthenticationOptions {

@@ -6,12 +6,12 @@ import type { TokenAuthenticator } from './authn/authenticator.ts';
 import { RequestAuthenticator } from './authn/authenticator.ts';
 import { BootstrapTokens } from './authn/bootstrap-tokens.ts';
 import { RemovedNodes } from './authn/removed-nodes.ts';
-import type { AuthenticationOptions, AuthorizerOption } from './api-server-options.ts';
+import type { AuthenticationOptions, AuthorizerOption, RequestHeaderConfig } from './api-server-options.ts';
 import { checkIssuer } from './authn/authentication-config.ts';
 import { OidcAuthenticator } from './authn/oidc/oidc-authenticator.ts';
 import { TokenWebhook } from './authn/token-webhook.ts';
 import type { WebhookClient } from './webhook-client/webhook-client.ts';
-import { CaBundle } from './authn/certificates.ts';
+import { CaBundle, REQUEST_HEADER_NAMES } from './authn/certificates.ts';
 import { jwtKey } from './authn/jwt.ts';
 import type { JwtKey } from './authn/jwt.ts';
 import { ServiceAccountTokens } from './authn/service-account-tokens.ts';
@@ -31,7 +31,7 @@ export interface PolicyOptions {
   reader: ObjectReader;
   feed: ObjectFeed;
   clientCa: () => string;
-  requestHeader: { caPem: string; allowedNames: string[] } | undefined;
+  requestHeader: RequestHeaderConfig | undefined;
   serviceAccounts: ServiceAccountOptions | undefined;
   authentication: AuthenticationOptions | undefined;
   authorization: readonly AuthorizerOption[] | undefined;
@@ -82,6 +82,7 @@ export function createPolicy(options: PolicyOptions): Policy {
           requestHeader: {
             ca: new CaBundle(() => requestHeader.caPem),
             allowedNames: requestHeader.allowedNames,
+            names: requestHeader.names ?? REQUEST_HEADER_NAMES,
           },
         }
       : {}),

@@ -34,6 +34,10 @@ interface ApiServerFlags
   kubeletCertificateAuthority?: string;
   requestheaderClientCaFile?: string;
   requestheaderAllowedNames: string;
+  requestheaderUsernameHeaders: string;
+  requestheaderUidHeaders: string;
+  requestheaderGroupHeaders: string;
+  requestheaderExtraHeadersPrefix: string;
   proxyClientCertFile?: string;
   proxyClientKeyFile?: string;
   encryptionProviderConfig?: string;
@@ -81,6 +85,14 @@ export function apiServerCommand(): Command {
     .option('--kubelet-certificate-authority <file>', 'authority of the kubelets’ certificates')
     .option('--requestheader-client-ca-file <file>', 'authority of the front proxy')
     .option('--requestheader-allowed-names <names>', 'names the front proxy may have', 'front-proxy-client')
+    .option('--requestheader-username-headers <names>', 'headers that name the user', 'X-Remote-User')
+    .option('--requestheader-uid-headers <names>', 'headers with the user’s uid', 'X-Remote-Uid')
+    .option('--requestheader-group-headers <names>', 'headers that name groups', 'X-Remote-Group')
+    .option(
+      '--requestheader-extra-headers-prefix <prefixes>',
+      'how headers with more begin',
+      'X-Remote-Extra-',
+    )
     .option('--proxy-client-cert-file <file>', 'what this server shows to aggregated API servers')
     .option('--proxy-client-key-file <file>', 'its key')
     .option('--encryption-provider-config <file>', 'which resources are encrypted in the store, and how')
@@ -126,7 +138,13 @@ async function serverOptions(flags: ApiServerFlags): Promise<Omit<ApiServerOptio
       ? {
           requestHeader: {
             caPem: await readPem(requestheaderClientCaFile),
-            allowedNames: flags.requestheaderAllowedNames.split(','),
+            allowedNames: list(flags.requestheaderAllowedNames),
+            names: {
+              username: list(flags.requestheaderUsernameHeaders),
+              uid: list(flags.requestheaderUidHeaders),
+              group: list(flags.requestheaderGroupHeaders),
+              extraPrefix: list(flags.requestheaderExtraHeadersPrefix),
+            },
           },
         }
       : {}),
@@ -172,6 +190,10 @@ async function proxyClient(flags: ApiServerFlags): Promise<Pick<ApiServerOptions
   if (!proxyClientCertFile || !proxyClientKeyFile) return {};
   const [certPem, keyPem] = await Promise.all([readPem(proxyClientCertFile), readPem(proxyClientKeyFile)]);
   return { proxyClient: () => ({ certPem, keyPem }) };
+}
+
+function list(text: string): string[] {
+  return text.split(',').filter((each) => each !== '');
 }
 
 function collect(value: string, before: string[] = []): string[] {

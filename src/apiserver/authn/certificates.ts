@@ -53,7 +53,23 @@ export interface RequestHeaderOptions {
   ca: CaBundle;
   /** Common names of the proxies that may say who asks; empty: whoever the CA has signed. */
   allowedNames: readonly string[];
+  names: RequestHeaderNames;
 }
+
+/** Which headers say who asks, in any case; of several the first that is there counts. */
+export interface RequestHeaderNames {
+  username: readonly string[];
+  uid: readonly string[];
+  group: readonly string[];
+  extraPrefix: readonly string[];
+}
+
+export const REQUEST_HEADER_NAMES: RequestHeaderNames = {
+  username: ['X-Remote-User'],
+  uid: ['X-Remote-Uid'],
+  group: ['X-Remote-Group'],
+  extraPrefix: ['X-Remote-Extra-'],
+};
 
 /**
  * A front proxy that authenticated the user itself says so in headers. Only a certificate of the front-proxy
@@ -64,31 +80,36 @@ export function authenticateRequestHeaders(
   options: RequestHeaderOptions,
 ): Authenticated | undefined {
   const certificate = request.clientCertificate;
-  const name = header(request, 'x-remote-user')[0];
+  const { names } = options;
+  const [name] = values(request, names.username);
   if (!certificate || !name || !options.ca.signed(certificate)) return undefined;
   if (options.allowedNames.length > 0 && !options.allowedNames.includes(certificate.commonName)) {
     return undefined;
   }
   const extra: Record<string, string[]> = {};
-  for (const [key, value] of Object.entries(request.headers)) {
-    if (!key.startsWith('x-remote-extra-') || value === undefined) continue;
-    extra[decodeExtraKey(key.slice('x-remote-extra-'.length))] = listOf(value);
+  for (const [header, value] of Object.entries(request.headers)) {
+    const prefix = names.extraPrefix.find((each) => header.startsWith(each.toLowerCase()));
+    if (prefix === undefined || value === undefined) continue;
+    const key = decodeExtraKey(header.slice(prefix.length));
+    extra[key] = [...(extra[key] ?? []), ...listOf(value)];
   }
-  const user: UserInfo = { name, groups: header(request, 'x-remote-group'), extra };
-  const uid = header(request, 'x-remote-uid')[0];
+  const user: UserInfo = { name, groups: values(request, names.group), extra };
+  const [uid] = values(request, names.uid);
   if (uid !== undefined) user.uid = uid;
   return { user };
 }
 
-/** The values of a header that may come several times; Node joins those with commas. */
-function header(request: ApiRequest, name: string): string[] {
-  const value = request.headers[name];
-  return value === undefined ? [] : listOf(value);
+/** The values of headers, each of which may come several times. */
+function values(request: ApiRequest, names: readonly string[]): string[] {
+  return names.flatMap((name) => listOf(request.headers[name.toLowerCase()] ?? []));
 }
 
 function listOf(value: string | string[]): string[] {
-  const parts = Array.isArray(value) ? value : value.split(',');
-  return parts.map((part) => part.trim()).filter((part) => part !== '');
+  // Node joins a header that comes several times by a comma and a space, and takes bytes for characters.
+  const parts = Array.isArray(value) ? value : value.split(', ');
+  return parts
+    .map((part) => Buffer.from(part.trim(), 'latin1').toString('utf8'))
+    .filter((part) => part !== '');
 }
 
 /** Keys of extras are percent-encoded, as header names allow few characters. */

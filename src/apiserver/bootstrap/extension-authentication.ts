@@ -1,4 +1,6 @@
 import { CONFIGMAPS } from '../../api/gen/resources.ts';
+import type { RequestHeaderConfig } from '../api-server-options.ts';
+import { REQUEST_HEADER_NAMES } from '../authn/certificates.ts';
 import type { ObjectStore } from '../object-store.ts';
 import { ignoreExisting } from './namespaces.ts';
 
@@ -13,7 +15,7 @@ export async function ensureExtensionAuthentication(
   store: ObjectStore,
   options: {
     clientCaPem: string;
-    requestHeader: { caPem: string; allowedNames: readonly string[] } | undefined;
+    requestHeader: RequestHeaderConfig | undefined;
   },
 ): Promise<void> {
   const data = authenticationData(options);
@@ -34,16 +36,17 @@ function authenticationData({
   clientCaPem,
   requestHeader,
 }: Parameters<typeof ensureExtensionAuthentication>[1]): Record<string, string> {
+  const { username, uid, group, extraPrefix } = requestHeader?.names ?? REQUEST_HEADER_NAMES;
   return {
     'client-ca-file': clientCaPem,
     ...(requestHeader
       ? {
           'requestheader-allowed-names': JSON.stringify(requestHeader.allowedNames),
           'requestheader-client-ca-file': requestHeader.caPem,
-          'requestheader-extra-headers-prefix': '["X-Remote-Extra-"]',
-          'requestheader-group-headers': '["X-Remote-Group"]',
-          'requestheader-uid-headers': '["X-Remote-Uid"]',
-          'requestheader-username-headers': '["X-Remote-User"]',
+          'requestheader-extra-headers-prefix': JSON.stringify(extraPrefix),
+          'requestheader-group-headers': JSON.stringify(group),
+          'requestheader-uid-headers': JSON.stringify(uid),
+          'requestheader-username-headers': JSON.stringify(username),
         }
       : {}),
   };
