@@ -19,6 +19,7 @@ import {
   TypeValue,
   typeOfValue,
   Uint,
+  valuesEqual,
 } from './values.ts';
 import type { Value } from './values.ts';
 
@@ -70,10 +71,12 @@ export function planCall(planner: Planner, expr: CallExpr, args: readonly Plan[]
     const membership = constantMembership(operands);
     if (membership) return membership;
   }
+  if (id === 'optional_or_optional') return alternative(operands, false);
+  if (id === 'optional_orValue_value') return alternative(operands, true);
   const call = implementationOf(name, overloads, types, planner.overloads(name));
-  const only1 = operands[0];
-  if (CONVERSIONS.has(name) && operands.length === 1 && only1?.constant !== undefined) {
-    return constantPlan(call(only1.constant));
+  const first = operands[0];
+  if (CONVERSIONS.has(name) && operands.length === 1 && first?.constant !== undefined) {
+    return constantPlan(call(first.constant));
   }
   return { run: costed(call, operands, callCost(name, id)) };
 }
@@ -132,13 +135,38 @@ function charged(frame: Frame, call: Implementation, values: Value[], cost: Call
   return result;
 }
 
-/** `x in ['a', 'b']`: the list is known, so that it becomes a set. */
+/** `x in ['a', 'b']`: the list is known, so that it becomes a set, which upstream does not charge for. */
 function constantMembership([item, list]: readonly Plan[]): Plan | undefined {
   const constant = list?.constant;
   if (!item || !(constant instanceof ArrayList)) return undefined;
-  const strings = new Set<Value>(constant.items);
-  if (!constant.items.every((each) => typeof each === 'string')) return undefined;
-  return { run: (frame) => strings.has(item.run(frame)) };
+  const { items } = constant;
+  if (items.length === 0) return constantPlan(false);
+  if (!items.every(isPrimitive)) return undefined;
+  const strings = new Set<Value>(items);
+  if (items.every((each) => typeof each === 'string'))
+    return { run: (frame) => strings.has(item.run(frame)) };
+  return {
+    run: (frame) => {
+      const wanted = item.run(frame);
+      return items.some((each) => valuesEqual(each, wanted));
+    },
+  };
+}
+
+function isPrimitive(value: Value): boolean {
+  return value instanceof Uint || ['boolean', 'bigint', 'number', 'string'].includes(typeof value);
+}
+
+/** The other is looked at only where there is no value. Upstream charges nothing. */
+function alternative([optional, other]: readonly Plan[], isValue: boolean): Plan {
+  return {
+    run: (frame) => {
+      const first = optional?.run(frame);
+      if (!(first instanceof Optional)) throw noSuchOverload();
+      if (first.value === undefined) return other?.run(frame) ?? null;
+      return isValue ? first.value : first;
+    },
+  };
 }
 
 /** One function of all overloads that may apply; values are looked at only where the types do not tell. */

@@ -10,13 +10,7 @@ import type { Substitution } from './unify.ts';
 export class CheckState {
   readonly issues: Issue[] = [];
   bound: Substitution = new Map();
-  readonly #isStrict: boolean;
   #freeVars = 0;
-
-  /** `isStrict`: items of a literal list are of one type. */
-  constructor(isStrict: boolean) {
-    this.#isStrict = isStrict;
-  }
 
   issue(offset: number, message: string): void {
     this.issues.push({ offset, message });
@@ -49,12 +43,9 @@ export class CheckState {
     return inner ?? type;
   }
 
-  join(expr: Expr, previous: Type | undefined, current: Type): Type {
+  join(previous: Type | undefined, current: Type): Type {
     if (!previous) return current;
-    if (this.assignable(previous, current)) return mostGeneral(previous, current);
-    if (!this.#isStrict) return t.DYN;
-    this.mismatch(expr.offset, previous, current);
-    return t.ERROR;
+    return this.assignable(previous, current) ? mostGeneral(previous, current) : t.DYN;
   }
 
   tryOverload(overload: Overload, types: readonly Type[]): Type | undefined {

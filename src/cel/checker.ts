@@ -50,7 +50,7 @@ class Checker extends CheckState {
   #scope: Scope | undefined;
 
   constructor(environment: Environment) {
-    super(environment.options.homogeneousLiterals ?? false);
+    super();
     this.#environment = environment;
   }
 
@@ -224,7 +224,7 @@ class Checker extends CheckState {
     let joined: Type | undefined;
     for (const [index, element] of expr.elements.entries()) {
       const type = this.unwrapped(element, expr.optional.has(index), this.check(element));
-      joined = this.join(element, joined, type);
+      joined = this.join(joined, type);
     }
     return t.listOf(joined ?? this.newTypeVar());
   }
@@ -233,8 +233,8 @@ class Checker extends CheckState {
     let keys: Type | undefined;
     let values: Type | undefined;
     for (const { key, value, optional } of expr.entries) {
-      keys = this.join(key, keys, this.check(key));
-      values = this.join(value, values, this.unwrapped(value, optional, this.check(value)));
+      keys = this.join(keys, this.check(key));
+      values = this.join(values, this.unwrapped(value, optional, this.check(value)));
     }
     return t.mapOf(keys ?? this.newTypeVar(), values ?? this.newTypeVar());
   }

@@ -47,11 +47,9 @@ export function planComprehension(planner: Planner, expr: ComprehensionExpr): Pl
 
 function planInit(planner: Planner, expr: ComprehensionExpr): Step {
   const init = planner.plan(expr.accuInit).run;
-  if (expr.accuInit.kind !== 'list') return init;
-  return (frame) => {
-    init(frame);
-    return new Collecting([]);
-  };
+  // Each evaluation fills its own.
+  if (expr.accuInit.kind === 'list') return () => new Collecting([]);
+  return expr.accuInit.kind === 'map' ? () => new EntryMap() : init;
 }
 
 function plainStep(accu: number, step: Step): (frame: Frame) => void {

@@ -21,7 +21,6 @@ export interface EnvironmentOptions {
   readonly provider?: TypeProvider;
   readonly macros: MacroSet;
   /** `[1, 'a']` is an error, as Kubernetes has it. */
-  readonly homogeneousLiterals?: boolean;
   /** Kubernetes' checks of literals: durations, timestamps and patterns that are none are found when compiling. */
   readonly checkLiterals?: boolean;
 }

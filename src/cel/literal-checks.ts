@@ -1,5 +1,6 @@
 import type { CallExpr, Expr, ListExpr, MapExpr } from './ast.ts';
 import type { Checked } from './checker.ts';
+import { checkFormat } from './format-checks.ts';
 import { EvaluationError } from './issues.ts';
 import type { Issue } from './issues.ts';
 import { compileRegex } from './library/regex.ts';
@@ -12,7 +13,11 @@ import { walk } from './walk.ts';
 export function checkLiterals(checked: Checked): Issue[] {
   const issues: Issue[] = [];
   for (const { expr, ancestors } of walk(checked.expr)) {
-    if (expr.kind === 'call') checkCall(expr, issues);
+    if (expr.kind === 'call') {
+      checkCall(expr, issues);
+      const misformatted = checkFormat(checked, expr);
+      if (misformatted) issues.push(misformatted);
+    }
     const isFormatted = ancestors.some((each) => each.kind === 'call' && each.name === 'format');
     if (!isFormatted && (expr.kind === 'list' || expr.kind === 'map')) checkAggregate(checked, expr, issues);
   }
@@ -27,9 +32,15 @@ const VALID: Readonly<Record<string, (text: string) => boolean>> = {
 
 function checkCall({ name, args: [first] }: CallExpr, issues: Issue[]): void {
   const isValid = Object.hasOwn(VALID, name) ? VALID[name] : undefined;
-  if (!isValid || first?.kind !== 'literal' || typeof first.value !== 'string') return;
-  if (!isValid(first.value)) issues.push({ offset: first.offset, message: `invalid ${name} argument` });
+  if (!isValid || first?.kind !== 'literal') return;
+  const { value } = first;
+  const isOutside = name === 'timestamp' && typeof value === 'bigint' && !isSecondOfTime(value);
+  if (isOutside || (typeof value === 'string' && !isValid(value)))
+    issues.push({ offset: first.offset, message: `invalid ${name} argument` });
 }
+
+const isSecondOfTime = (seconds: bigint): boolean =>
+  seconds >= -62_135_596_800n && seconds <= 253_402_300_799n;
 
 function isPattern(text: string): boolean {
   try {
@@ -46,17 +57,18 @@ function checkAggregate({ types }: Checked, expr: ListExpr | MapExpr, issues: Is
     const type = types.get(each.id) ?? DYN;
     return isOptional ? (unwrapOptional(type) ?? type) : type;
   };
-  const checkAll = (all: ReadonlyArray<readonly [Expr, boolean]>): void => {
+  const checkAll = (all: ReadonlyArray<readonly [Expr, boolean]>, most = Infinity): void => {
     const [first, ...others] = all;
     if (!first) return;
     const wanted = typeOf(...first);
-    const odd = others.find((each) => !sameType(wanted, typeOf(...each)));
-    if (!odd) return;
-    const message = `expected type '${formatType(wanted)}' but found '${formatType(typeOf(...odd))}'`;
-    issues.push({ offset: odd[0].offset, message });
+    for (const odd of others.filter((each) => !sameType(wanted, typeOf(...each))).slice(0, most)) {
+      const message = `expected type '${formatType(wanted)}' but found '${formatType(typeOf(...odd))}'`;
+      issues.push({ offset: odd[0].offset, message });
+    }
   };
   if (expr.kind === 'list') {
-    checkAll(expr.elements.map((each, index) => [each, expr.optional.has(index)] as const));
+    const elements = expr.elements.map((each, index) => [each, expr.optional.has(index)] as const);
+    checkAll(elements, 1);
     return;
   }
   checkAll(expr.entries.map(({ key }) => [key, false] as const));

@@ -5,7 +5,7 @@ import { planComprehension } from './comprehension.ts';
 import { display } from './display.ts';
 import type { Environment } from './environment.ts';
 import { constantPlan, Frame, noSuchOverload } from './frame.ts';
-import type { Plan, Program, Step } from './frame.ts';
+import type { Activation, Plan, Program, Step } from './frame.ts';
 import type { Overload } from './functions.ts';
 import { EvaluationError } from './issues.ts';
 import { isPresent, select, selectOptional } from './select.ts';
@@ -18,6 +18,8 @@ import type { Value } from './values.ts';
 const LIST_COST = 10;
 const MAP_COST = 30;
 const STRUCT_COST = 40;
+
+const NOTHING: Activation = { resolve: () => undefined };
 
 /** Turns a checked expression into a program. Throws EvaluationError where a constant part has no value. */
 export function plan(checked: Checked, environment: Environment): Program {
@@ -130,7 +132,7 @@ export class Planner {
     const chain: Step = (frame) => {
       const value = inner(frame);
       const result = select(value, key(frame));
-      frame.charge(1);
+      if (!(result instanceof Optional && result.value === undefined)) frame.charge(1);
       return result;
     };
     return chained(chain, operand.baseCost ?? 1);
@@ -173,7 +175,7 @@ export class Planner {
 
   #list({ elements, optional }: ListExpr): Plan {
     const plans = elements.map((element) => this.plan(element));
-    if (optional.size === 0 && plans.length > 0 && plans.every((each) => each.constant !== undefined)) {
+    if (optional.size === 0 && plans.every((each) => each.constant !== undefined)) {
       return constantPlan(new ArrayList(plans.map((each) => each.constant as Value)));
     }
     return {
@@ -200,20 +202,20 @@ export class Planner {
       value: this.plan(value),
       optional,
     }));
-    return {
-      run: (frame) => {
-        const map = new EntryMap();
-        for (const { key, value, optional } of plans) {
-          const name = key.run(frame);
-          const given = optional ? unwrapEntry(name, value.run(frame)) : value.run(frame);
-          if (given !== undefined && !map.insert(name, given)) {
-            throw new EvaluationError(`Failed with repeated key`);
-          }
-        }
-        frame.charge(MAP_COST);
-        return map;
-      },
+    const run: Step = (frame) => {
+      const map = new EntryMap();
+      for (const { key, value, optional } of plans) {
+        const name = key.run(frame);
+        const given = optional ? unwrapEntry(name, value.run(frame)) : value.run(frame);
+        if (given !== undefined) map.set(name, given);
+      }
+      frame.charge(MAP_COST);
+      return map;
     };
+    const isConstant = plans.every(
+      ({ key, value, optional }) => !optional && key.constant !== undefined && value.constant !== undefined,
+    );
+    return isConstant ? constantPlan(run(new Frame(NOTHING, Infinity))) : { run };
   }
 
   #struct(expr: StructExpr): Plan {

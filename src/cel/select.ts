@@ -24,6 +24,9 @@ export function select(value: Value, key: Value): Value {
 export function selectOptional(value: Value, key: Value): Optional {
   const inner = value instanceof Optional ? value.value : value;
   if (inner === undefined) return Optional.NONE;
+  // What is no container within an optional has no fields; it is not an error, as upstream has it.
+  if (value instanceof Optional && !(inner instanceof MapValue || inner instanceof ListValue))
+    return Optional.NONE;
   const found = find(inner, key);
   if (found === undefined) return Optional.NONE;
   return found instanceof Optional && value instanceof Optional ? found : new Optional(found);

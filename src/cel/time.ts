@@ -39,7 +39,7 @@ export function timestampOf(nanos: bigint): Timestamp {
 }
 
 export function durationOf(nanos: bigint): Duration {
-  if (nanos > MAX_INT || nanos < MIN_INT) throw new EvaluationError('duration overflow');
+  if (nanos > MAX_INT || nanos < MIN_INT) throw new EvaluationError('integer overflow');
   return new Duration(nanos);
 }
 

@@ -95,7 +95,26 @@ export abstract class ListValue {
 
   concat(other: ListValue): ListValue {
     if (other.length === 0) return this;
-    return this.length === 0 ? other : new ArrayList([...this, ...other]);
+    return this.length === 0 ? other : new JoinedList(this, other);
+  }
+}
+
+/** Two lists, one after the other. Neither is copied: joining long ones is as cheap as its cost says. */
+class JoinedList extends ListValue {
+  readonly #left: ListValue;
+  readonly #right: ListValue;
+  readonly length: number;
+
+  constructor(left: ListValue, right: ListValue) {
+    super();
+    this.#left = left;
+    this.#right = right;
+    this.length = left.length + right.length;
+  }
+
+  override at(index: number): Value {
+    const { length } = this.#left;
+    return index < length ? this.#left.at(index) : this.#right.at(index - length);
   }
 }
 
@@ -157,6 +176,13 @@ export class EntryMap extends MapValue {
     if (this.#entries.has(hash)) return false;
     this.#entries.set(hash, [key, value]);
     return true;
+  }
+
+  /** As `insert`, but of two values of a key the last one counts, as in upstream's literals. */
+  set(key: Value, value: Value): void {
+    const hash = hashKey(key);
+    if (hash === undefined) throw new EvaluationError(`unsupported key type: ${nameOf(key)}`);
+    this.#entries.set(hash, [key, value]);
   }
 }
 

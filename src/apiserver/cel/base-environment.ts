@@ -10,7 +10,6 @@ export const BASE_ENVIRONMENT: Environment = new Environment({
   functions: [...STANDARD_FUNCTIONS, ...KUBERNETES_FUNCTIONS, ...AUTHORIZER_FUNCTIONS, ...FORMAT_FUNCTIONS],
   typeNames: new Map([...STANDARD_TYPES, ['net.IP', IP_TYPE], ['net.CIDR', CIDR_TYPE]]),
   macros: { optionals: true, twoVariables: true, lists: true },
-  homogeneousLiterals: true,
   checkLiterals: true,
 });
 

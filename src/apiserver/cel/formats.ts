@@ -61,10 +61,10 @@ const FORMATS: ReadonlyMap<string, FormatValue> = new Map([
   ['dns1035LabelPrefix', new FormatValue('DNS1035LabelPrefix', prefix(dns1035Label), 30)],
   ['labelValue', new FormatValue('LabelValue', labelValue, 40)],
   ['uri', new FormatValue('URI', uri, 1103)],
-  ['uuid', new FormatValue('uuid', known('uuid', 'does not match the UUID format'), 89)],
+  ['uuid', new FormatValue('uuid', known('uuid', 'does not match the UUID format'), 70)],
   ['byte', new FormatValue('byte', known('byte', 'invalid base64'), 84)],
-  ['date', new FormatValue('date', known('date', 'invalid date'), 124)],
-  ['datetime', new FormatValue('datetime', known('datetime', 'invalid datetime'), 124)],
+  ['date', new FormatValue('date', known('date', 'invalid date'), 71)],
+  ['datetime', new FormatValue('datetime', known('datetime', 'invalid datetime'), 71)],
 ]);
 
 function validate(format: FormatValue, text: string): Optional {

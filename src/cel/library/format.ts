@@ -11,33 +11,62 @@ const DEFAULT_PRECISION = 6;
 const MAX_PRECISION = 100;
 const SUPERSCRIPT = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
 
+const ONLY_DIGITS = 'only integers, byte buffers, and strings can be formatted as hex';
+
+/** What each clause says to what it is not for. */
+export const REFUSALS: Readonly<Record<string, string>> = {
+  s: 'string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps',
+  d: 'decimal clause can only be used on integers',
+  f: 'fixed-point clause can only be used on doubles',
+  e: 'scientific clause can only be used on doubles',
+  b: 'only integers and bools can be formatted as binary',
+  o: 'octal clause can only be used on integers',
+  x: ONLY_DIGITS,
+  X: ONLY_DIGITS,
+};
+
 class FormatProblem extends Error {}
+
+function refused(letter: string, value: Value): FormatProblem {
+  return new FormatProblem(`${REFUSALS[letter]}, was given ${nameOf(value)}`);
+}
 
 /** `'%s is %d'.format([…])`. Mirrors cel-go ext/formatting.go, in the locale en_US as upstream has it. */
 export function formatString(template: string, args: ListValue): string {
   let result = '';
   let next = 0;
   let at = 0;
-  for (const found of template.matchAll(/%/g)) {
-    if (found.index < at) continue;
-    result += template.slice(at, found.index);
-    if (template[found.index + 1] === '%') {
-      result += '%';
-      at = found.index + 2;
-      continue;
-    }
-    if (next >= args.length) throw new EvaluationError(`index ${next} out of range`);
-    if (found.index + 1 >= template.length) throw new EvaluationError('unexpected end of string');
-    const clause = readClause(template, found.index + 1);
-    result += formatted(clause, args.at(next++));
+  for (const clause of clausesOf(template, args.length)) {
+    result += unescaped(template.slice(at, clause.start)) + formatted(clause, args.at(next++));
     if (result.length > MAX_STRING_LENGTH) throw new EvaluationError('string is too long');
     at = clause.end;
   }
-  return result + template.slice(at);
+  return result + unescaped(template.slice(at));
+}
+
+const unescaped = (text: string): string => text.replaceAll('%%', '%');
+
+/** The clauses of a template one by one. Throws EvaluationError where there is none, or no argument for it. */
+export function* clausesOf(template: string, count: number): IterableIterator<Clause> {
+  let next = 0;
+  let at = template.indexOf('%');
+  while (at >= 0) {
+    if (template[at + 1] === '%') {
+      at = template.indexOf('%', at + 2);
+      continue;
+    }
+    if (next >= count) throw new EvaluationError(`index ${next} out of range`);
+    if (at + 1 >= template.length) throw new EvaluationError('unexpected end of string');
+    const clause = readClause(template, at + 1);
+    next += 1;
+    yield clause;
+    at = template.indexOf('%', clause.end);
+  }
 }
 
 interface Clause {
   readonly letter: string;
+  readonly start: number;
   readonly precision: number;
   readonly end: number;
 }
@@ -60,7 +89,12 @@ function readClause(template: string, start: number): Clause {
     throw problem(`unrecognized formatting clause "${letter ?? ''}"`);
   }
   const precision = digits === undefined ? DEFAULT_PRECISION : Number(digits);
-  return { letter, precision: Math.min(precision, MAX_PRECISION), end: start + whole.length + 1 };
+  return {
+    letter,
+    precision: Math.min(precision, MAX_PRECISION),
+    start: start - 1,
+    end: start + whole.length + 1,
+  };
 }
 
 function formatted({ letter, precision }: Clause, value: Value): string {
@@ -71,15 +105,13 @@ function formatted({ letter, precision }: Clause, value: Value): string {
       case 'd':
         return decimal(value);
       case 'f':
-        return fixed(number(value, 'fixed-point'), precision);
+        return fixed(number(value, 'f'), precision);
       case 'e':
-        return scientific(number(value, 'scientific'), precision);
+        return scientific(number(value, 'e')).padStart(precision);
       case 'b':
-        return typeof value === 'boolean'
-          ? String(Number(value))
-          : inBase(value, 2, 'only integers and bools can be formatted as binary');
+        return typeof value === 'boolean' ? String(Number(value)) : inBase(value, 2, 'b');
       case 'o':
-        return inBase(value, 8, 'octal clause can only be used on integers');
+        return inBase(value, 8, 'o');
       default:
         return hex(value, letter === 'X');
     }
@@ -101,9 +133,7 @@ function text(value: Value): string {
   if (value instanceof TypeValue) return typeText(value.type);
   if (value instanceof ListValue) return `[${[...value].map(member).join(', ')}]`;
   if (value instanceof MapValue) return map(value);
-  throw new FormatProblem(
-    `string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps, was given ${nameOf(value)}`,
-  );
+  throw refused('s', value);
 }
 
 /** A value within a list or map: as one would write it. */
@@ -114,7 +144,8 @@ function member(value: Value): string {
   if (value instanceof Duration) return `duration(${JSON.stringify(text(value))})`;
   if (value instanceof TypeValue) return `type(${text(value)})`;
   if (typeof value !== 'number') return text(value);
-  return Number.isFinite(value) ? value.toFixed(DEFAULT_PRECISION) : JSON.stringify(special(value));
+  if (Number.isFinite(value)) return value.toFixed(DEFAULT_PRECISION);
+  return Number.isNaN(value) ? '"NaN"' : value > 0 ? '"+Inf"' : '"-Inf"';
 }
 
 function map(value: MapValue): string {
@@ -134,32 +165,27 @@ function integer(value: Value): bigint | undefined {
 
 function decimal(value: Value): string {
   const found = integer(value);
-  if (found === undefined) {
-    throw new FormatProblem(`decimal clause can only be used on integers, was given ${nameOf(value)}`);
-  }
+  if (found === undefined) throw refused('d', value);
   return String(found);
 }
 
-function inBase(value: Value, base: number, refusal: string): string {
+function inBase(value: Value, base: number, letter: string): string {
   const found = integer(value);
-  if (found === undefined) throw new FormatProblem(`${refusal}, was given ${nameOf(value)}`);
+  if (found === undefined) throw refused(letter, value);
   return found.toString(base);
 }
 
 function hex(value: Value, upper: boolean): string {
   const bytes = typeof value === 'string' ? Buffer.from(value) : value;
-  const digits =
-    bytes instanceof Uint8Array
-      ? Buffer.from(bytes).toString('hex')
-      : inBase(value, 16, 'only integers, byte buffers, and strings can be formatted as hex');
+  const digits = bytes instanceof Uint8Array ? Buffer.from(bytes).toString('hex') : inBase(value, 16, 'x');
   return upper ? digits.toUpperCase() : digits;
 }
 
-function number(value: Value, clause: string): number {
+function number(value: Value, letter: string): number {
   if (typeof value === 'number') return value;
   if (value === 'NaN') return Number.NaN;
   if (value === 'Infinity' || value === '-Infinity') return Number(value);
-  throw new FormatProblem(`${clause} clause can only be used on doubles, was given ${nameOf(value)}`);
+  throw refused(letter, value);
 }
 
 function special(value: number): string {
@@ -170,17 +196,25 @@ function special(value: number): string {
 /** With commas between thousands, as the locale has it. */
 function fixed(value: number, precision: number): string {
   if (!Number.isFinite(value)) return special(value);
-  const digits = Math.abs(value) < 1e21 ? value.toFixed(precision) : plainDouble(value);
+  const digits = Math.abs(value) < 1e21 ? toEven(value, precision) : plainDouble(value);
   const [whole = '', fraction] = digits.split('.');
   const grouped = whole.replaceAll(/\B(?=(?:\d{3})+$)/g, ',');
   return fraction === undefined ? grouped : `${grouped}.${fraction}`;
 }
 
-/** 1.052033 × 10³ */
-function scientific(value: number, precision: number): string {
+/** As toFixed, which rounds what is just between two away from zero; Go rounds it to the even one. */
+function toEven(value: number, precision: number): string {
+  const scaled = value * 10 ** precision;
+  const isBetween = Math.abs(scaled) % 1 === 0.5 && Number.isInteger(value * 2 ** (precision + 1));
+  if (!isBetween) return value.toFixed(precision);
+  return ((Math.round(scaled / 2) * 2) / 10 ** precision).toFixed(precision);
+}
+
+/** 1.052033×10⁰³, always with as many digits: upstream takes the precision for the width. */
+function scientific(value: number): string {
   if (!Number.isFinite(value)) return special(value);
-  const [mantissa = '', exponent = '+0'] = value.toExponential(precision).split('e');
+  const [mantissa = '', exponent = '+0'] = value.toExponential(DEFAULT_PRECISION).split('e');
   const digits = exponent.slice(1).padStart(2, '0');
   const raised = Array.from(digits, (digit) => SUPERSCRIPT[Number(digit)] ?? '').join('');
-  return `${mantissa}\u202f×\u202f10${exponent.startsWith('-') ? '⁻' : ''}${raised}`;
+  return `${mantissa}×10${exponent.startsWith('-') ? '⁻' : ''}${raised}`;
 }

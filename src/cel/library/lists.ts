@@ -118,6 +118,12 @@ function added(sum: Value, item: Value): Value {
   throw noSuchOverload();
 }
 
+/** Where the types do not tell, items do. */
+function sumOf(list: ListValue, zero: Value): Value {
+  const [first, ...others] = list;
+  return first === undefined ? zero : others.reduce(added, first);
+}
+
 const ZEROS: ReadonlyArray<readonly [string, Value]> = [
   ['int', 0n],
   ['uint', new Uint(0n)],
@@ -205,9 +211,7 @@ export const KUBERNETES_LISTS: readonly FunctionDeclaration[] = [
   declare(
     'sum',
     ...ZEROS.map(([type, zero]) =>
-      overload(`list_${type}_sum_${type}`, `list(${type}).() -> ${type}`, (a) =>
-        [...(a as ListValue)].reduce(added, zero),
-      ),
+      overload(`list_${type}_sum_${type}`, `list(${type}).() -> ${type}`, (a) => sumOf(a as ListValue, zero)),
     ),
   ),
   ...(['max', 'min'] as const).map((name) =>

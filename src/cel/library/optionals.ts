@@ -5,13 +5,16 @@ import { EvaluationError } from '../issues.ts';
 import { ArrayList, Duration, ListValue, MapValue, Optional, Timestamp, Uint } from '../values.ts';
 import type { Value } from '../values.ts';
 
+const YEAR_ONE = -62_135_596_800_000_000_000n;
+
 function isZero(value: Value): boolean {
   if (value === null || value === false || value === '' || value === 0 || value === 0n) return true;
   if (value instanceof Uint) return value.value === 0n;
   if (value instanceof Uint8Array) return value.length === 0;
   if (value instanceof ListValue) return value.length === 0;
   if (value instanceof MapValue) return value.size === 0;
-  if (value instanceof Duration || value instanceof Timestamp) return value.nanos === 0n;
+  if (value instanceof Duration) return value.nanos === 0n;
+  if (value instanceof Timestamp) return value.nanos === YEAR_ONE;
   return value instanceof Optional && value.value === undefined;
 }
 
