@@ -2,7 +2,9 @@ import type { Clock } from '../base/clock.ts';
 import { SlipwayError } from '../base/errors.ts';
 import type { PkiFiles } from '../pki/cluster-pki.ts';
 import type { Facts } from '../provision/facts.ts';
+import { FencedHost } from '../provision/fenced-host.ts';
 import type { Host } from '../provision/host.ts';
+import { OperatorLocks, type LockOptions } from './operator-locks.ts';
 import type { ApiAccess } from './api-access.ts';
 import { addressAt, parseRange } from './inventory/ranges.ts';
 import type { Inventory, ServerEntry } from './inventory/schema.ts';
@@ -20,6 +22,8 @@ export interface ClusterOptions {
   dryRun: boolean;
   /** A bundle of packages on this machine. */
   bundlePath?: string;
+  /** Without it no server is locked: for tests of one phase alone. */
+  lock?: LockOptions;
   /** For the root keys. */
   passphrase?: string;
   /** An etcd on this machine, instead of the distribution's. */
@@ -49,6 +53,10 @@ export class Cluster {
   /** Those of them that the command changes; a phase may narrow them down. Default: all. */
   targets: readonly Node[];
   readonly report: Report;
+  /** Whether a server has been changed, or may have been. */
+  touched = false;
+  readonly #locks: OperatorLocks | undefined;
+  #locking: Promise<void> | undefined;
   /** Sentences of what has been changed, or in a dry run would be. */
   readonly changes: Array<{ node: string | undefined; change: string }> = [];
   /** Set by the phase 'pki'. */
@@ -71,6 +79,7 @@ export class Cluster {
     this.passphrase = options.passphrase;
     this.etcdBinaryPath = options.etcdBinaryPath;
     this.report = options.report;
+    this.#locks = options.lock && new OperatorLocks(options.lock);
     this.nodes = options.inventory.servers.map((entry) => new Node(this, entry));
     this.targets = this.nodes;
   }
@@ -111,9 +120,23 @@ export class Cluster {
 
   async recordChange(node: string | undefined, change: string, fn: () => Promise<void>): Promise<void> {
     this.signal.throwIfAborted();
+    // The first change asks for the servers: a run that finds nothing to do writes nothing, not even a lock.
+    if (this.#locks && !this.dryRun) await (this.#locking ??= this.#lock(this.#locks));
     this.changes.push({ node, change });
     this.report({ type: 'change', phase: this.phase, node, change, dryRun: this.dryRun });
-    if (!this.dryRun) await fn();
+    if (this.dryRun) return;
+    if (node !== undefined) this.touched = true;
+    await fn();
+  }
+
+  /** Gives the servers' locks back. */
+  async unlock(): Promise<void> {
+    await this.#locks?.release();
+  }
+
+  async #lock(locks: OperatorLocks): Promise<void> {
+    const hosts = this.targets.flatMap((node) => (node.fencedHost ? [node.fencedHost] : []));
+    await locks.take(hosts);
   }
 }
 
@@ -123,7 +146,7 @@ export class Node {
   readonly entry: ServerEntry;
   readonly name: string;
   readonly address: string;
-  #host: Host | undefined;
+  #host: FencedHost | undefined;
   #facts: Facts | undefined;
 
   constructor(cluster: Cluster, entry: ServerEntry) {
@@ -147,7 +170,12 @@ export class Node {
   }
 
   set host(host: Host) {
-    this.#host = host;
+    this.#host = new FencedHost(host);
+  }
+
+  /** The connection, for whoever takes its lock. */
+  get fencedHost(): FencedHost | undefined {
+    return this.#host;
   }
 
   /** Forgets a connection that is lost. */

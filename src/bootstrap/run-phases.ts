@@ -17,9 +17,14 @@ export class PhaseError extends SlipwayError {
   ) {
     const [first] = failures;
     const cause = first?.error;
-    const lines = failures.map(({ node, error }) => {
+    // Servers that wait for one lock fail by one error, which names the server that is held.
+    const distinct = failures.filter(
+      ({ error }, i) => failures.findIndex((other) => other.error === error) === i,
+    );
+    const shared = distinct.length < failures.length;
+    const lines = distinct.map(({ node, error }) => {
       const message = messageOf(error);
-      return node === undefined || message.startsWith(node) ? message : `${node}: ${message}`;
+      return shared || node === undefined || message.startsWith(node) ? message : `${node}: ${message}`;
     });
     const hints = [
       ...new Set(
@@ -42,15 +47,13 @@ export class PhaseError extends SlipwayError {
  */
 export async function runPhases(cluster: Cluster, phases: readonly Phase[]): Promise<void> {
   cluster.report({ type: 'plan', phases: phases.map(({ id, title }) => ({ id, title })) });
-  let changed = false;
   for (const phase of phases) {
     cluster.signal.throwIfAborted();
-    if (phase.kind === 'change' && !cluster.dryRun) changed = true;
-    await runPhase(cluster, phase, changed);
+    await runPhase(cluster, phase);
   }
 }
 
-async function runPhase(cluster: Cluster, phase: Phase, changed: boolean): Promise<void> {
+async function runPhase(cluster: Cluster, phase: Phase): Promise<void> {
   const startedMs = cluster.clock.monotonicMs();
   cluster.phase = phase.id;
   const skipped = phase.kind === 'wait' && cluster.dryRun;
@@ -62,23 +65,20 @@ async function runPhase(cluster: Cluster, phase: Phase, changed: boolean): Promi
     nodes: nodes.map(({ name }) => name),
   });
   try {
-    if (isNodePhase(phase)) await runOnNodes(cluster, phase, nodes, changed);
+    if (isNodePhase(phase)) await runOnNodes(cluster, phase, nodes);
     else if (!skipped) await phase.run(cluster);
   } catch (error) {
     cluster.report({ type: 'phase-failed', phase: phase.id });
     cluster.signal.throwIfAborted();
-    throw error instanceof PhaseError ? error : new PhaseError(phase, [{ node: undefined, error }], changed);
+    throw error instanceof PhaseError
+      ? error
+      : new PhaseError(phase, [{ node: undefined, error }], cluster.touched);
   }
   const durationMs = cluster.clock.monotonicMs() - startedMs;
   cluster.report({ type: 'phase-finished', phase: phase.id, durationMs, skipped });
 }
 
-async function runOnNodes(
-  cluster: Cluster,
-  phase: NodePhase,
-  nodes: readonly Node[],
-  changed: boolean,
-): Promise<void> {
+async function runOnNodes(cluster: Cluster, phase: NodePhase, nodes: readonly Node[]): Promise<void> {
   const failures: Array<{ node: string; error: unknown }> = [];
   const queue = [...nodes];
   const worker = async (): Promise<void> => {
@@ -105,5 +105,5 @@ async function runOnNodes(
   // A bug is not a server's fault: it keeps its stack.
   const bug = failures.find(({ error }) => codeOf(error) === undefined);
   if (bug) throw bug.error;
-  if (failures.length > 0) throw new PhaseError(phase, failures, changed);
+  if (failures.length > 0) throw new PhaseError(phase, failures, cluster.touched);
 }

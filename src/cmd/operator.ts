@@ -1,11 +1,13 @@
 import { dirname, resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import { checkoutPath, isExecutable } from '../base/assets.ts';
-import { systemClock } from '../base/clock.ts';
+import { rfc3339, systemClock } from '../base/clock.ts';
 import { SlipwayError } from '../base/errors.ts';
 import { processSignal } from '../base/lifecycle.ts';
 import type { ActionOptions } from '../bootstrap/actions/run-action.ts';
 import type { Inventory } from '../bootstrap/inventory/schema.ts';
+import { isAlive } from '../bootstrap/operator-locks.ts';
+import type { Operator } from '../provision/fence.ts';
 import type { View } from '../bootstrap/report.ts';
 import type { SshQuestions } from '../provision/ssh/target.ts';
 
@@ -20,6 +22,7 @@ export interface OperatorFlags {
   bundle?: string;
   passphraseFile?: string;
   dryRun?: boolean;
+  takeLock?: boolean;
   output: 'text' | 'json';
   /** How long a server may take to let us in, where a command is in a hurry. */
   connectTimeoutMs?: number;
@@ -48,7 +51,8 @@ export function addOperatorOptions(command: Command, output: 'format' | 'file' =
     )
     .option('--executable <file>', 'the slipway executable for the servers (default: this one)')
     .option('--bundle <file>', 'packages for servers without a repository, made by "slipway bundle"')
-    .option('--passphrase-file <file>', 'passphrase of the root keys (or SLIPWAY_PASSPHRASE)');
+    .option('--passphrase-file <file>', 'passphrase of the root keys (or SLIPWAY_PASSPHRASE)')
+    .option('--take-lock', 'take over from an operator whose machine is gone for good');
   if (output === 'file') return command.option('--json', 'tell the result as JSON');
   const format = new Option('-o, --output <format>', 'text or json')
     .choices(['text', 'json'])
@@ -153,6 +157,7 @@ async function actionOptions(
     report: view.report,
     signal,
     dryRun: flags.dryRun === true,
+    lock: { operator: await whoWorks(), takeLock: flags.takeLock === true, isAlive },
     ...(bundle ? { bundlePath: bundle } : {}),
     ...(etcdBinary ? { etcdBinaryPath: etcdBinary } : {}),
     ...(passphrase === undefined ? {} : { passphrase }),
@@ -168,7 +173,19 @@ async function actionOptions(
   };
 }
 
-async function readPassphrase(flags: OperatorFlags): Promise<string | undefined> {
+/** From --passphrase-file, else SLIPWAY_PASSPHRASE. */
+async function whoWorks(): Promise<Operator> {
+  const { hostname, userInfo } = await import('node:os');
+  return {
+    user: userInfo().username,
+    host: hostname(),
+    pid: process.pid,
+    command: process.argv.slice(2).find((word) => !word.startsWith('-')) ?? '',
+    since: rfc3339(systemClock.now()),
+  };
+}
+
+export async function readPassphrase(flags: { passphraseFile?: string }): Promise<string | undefined> {
   if (flags.passphraseFile === undefined) return process.env['SLIPWAY_PASSPHRASE'] || undefined;
   const { readFile } = await import('node:fs/promises');
   return (await readFile(flags.passphraseFile, 'utf8')).replace(/\r?\n$/, '');

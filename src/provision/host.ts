@@ -1,3 +1,4 @@
+import { FENCED, lockLost } from './fence.ts';
 import type { Duplex } from 'node:stream';
 import { SlipwayError } from '../base/errors.ts';
 
@@ -52,6 +53,7 @@ export async function runScript(
   options?: RunOptions,
 ): Promise<string> {
   const result = await host.tryRun(script, options);
+  if (result.code === FENCED) throw lockLost(host, result.stdout);
   if (result.code !== 0) throw new ScriptError(host, what, result);
   return result.stdout;
 }

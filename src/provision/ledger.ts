@@ -1,3 +1,4 @@
+import { FENCE } from './fence.ts';
 import { INVENTORY_FUNCTION } from './server-inventory.ts';
 
 /**
@@ -31,6 +32,7 @@ export function ledgerFunctions(change: string, directory = LEDGER_DIRECTORY): s
   return `set -eu
 LEDGER=${directory}
 CHANGE='${changeJson}'
+${FENCE}
 ${INVENTORY_FUNCTION}
 if [ ! -e "$LEDGER/inventory" ] && [ ! -s "$LEDGER/ledger.jsonl" ]; then
   taken=$(mktemp)

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { SlipwayError } from '../base/errors.ts';
 import { runScript, ScriptError, type Host } from './host.ts';
+import { FENCED, lockLost } from './fence.ts';
 import { LEDGER_DIRECTORY, ledgerFunctions } from './ledger.ts';
 
 export interface Upload {
@@ -90,6 +91,7 @@ rm -f '${part}'
 sync "$(dirname '${file.target}')"
 `;
   const result = await host.tryRun(script, { timeoutMs: 300_000, ...options });
+  if (result.code === FENCED) throw lockLost(host, result.stdout);
   if (result.code === 65 && !/No space left/i.test(result.stderr)) {
     throw new SlipwayError(
       'E_UPLOAD',

@@ -16,7 +16,9 @@ const phase = (id: string, kind: Phase['kind'], fail?: string, done: string[] = 
   run: async (node) => {
     if (node.name === fail)
       throw new SlipwayError('E_TEST', `${node.name} has no wheels`, { hint: 'fit wheels' });
-    await node.change(`turn ${node.name}`, async () => void done.push(`${id} ${node.name}`));
+    if (kind === 'change') {
+      await node.change(`turn ${node.name}`, async () => void done.push(`${id} ${node.name}`));
+    }
   },
 });
 

@@ -23,6 +23,7 @@ export async function runAction(options: ActionOptions, phases: readonly Phase[]
     return { changes: cluster.changes, cluster };
   } finally {
     cluster.api?.close();
+    await cluster.unlock();
     await Promise.all(cluster.nodes.filter((node) => node.connected).map((node) => node.host.close()));
   }
 }
