@@ -56,6 +56,21 @@ const COMMANDS: Record<string, Entry> = {
     group: 'Commands:',
     load: async () => (await import('./kubeconfig.ts')).kubeconfigCommand(),
   },
+  backup: {
+    summary: 'copy the whole cluster into one encrypted file, or rehearse restoring one',
+    group: 'Commands:',
+    load: async () => (await import('./backup.ts')).backupCommand(),
+  },
+  restore: {
+    summary: 'make a cluster of a backup, on the same or on other servers',
+    group: 'Commands:',
+    load: async () => (await import('./restore.ts')).restoreCommand(),
+  },
+  'recover-quorum': {
+    summary: 'bring etcd back after most of its members are lost',
+    group: 'Commands:',
+    load: async () => (await import('./recover-quorum.ts')).recoverQuorumCommand(),
+  },
   bundle: {
     summary: 'collect the packages that servers without a repository need',
     group: 'Commands:',
@@ -80,6 +95,11 @@ const COMMANDS: Record<string, Entry> = {
     summary: 'print version and commit',
     group: 'Commands:',
     load: async () => (await import('./version.ts')).versionCommand(),
+  },
+  'store-copy': {
+    summary: 'copies a store out of or into a server for backups',
+    group: 'Hidden:',
+    load: async () => (await import('./store-copy.ts')).storeCopyCommand(),
   },
   probe: {
     summary: 'listens and measures on a server for preflight',

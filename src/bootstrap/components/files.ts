@@ -21,7 +21,7 @@ export const MOVED_STORE_DIRECTORY = '/var/lib/slipway/store-before-etcd';
 export const SERVICE_USER = 'slipway';
 /** The user that etcd runs as: Debian's name for it. */
 export const ETCD_USER = 'etcd';
-const SERVICE_OWNER = `${SERVICE_USER}:${SERVICE_USER}`;
+export const SERVICE_OWNER = `${SERVICE_USER}:${SERVICE_USER}`;
 
 const pem = (cluster: Cluster, path: string): string => {
   const text = cluster.pki[path];
@@ -54,10 +54,14 @@ export const secretPem = (
   owner,
 });
 
+/** The configuration for the text of ENCRYPTION_KEYS. */
+export const encryptionText = (keys: string): string =>
+  render('config/encryption.yaml.hbs', { keys: parseKeys(keys) });
+
 /** Which resources the API servers encrypt in the store, and the keys: for their user alone. */
 export const encryptionFile = (cluster: Cluster): FileSpec => ({
   path: ENCRYPTION_CONFIG,
-  content: render('config/encryption.yaml.hbs', { keys: parseKeys(pem(cluster, ENCRYPTION_KEYS)) }),
+  content: encryptionText(pem(cluster, ENCRYPTION_KEYS)),
   mode: 0o600,
   owner: SERVICE_OWNER,
 });

@@ -77,7 +77,9 @@ async function move(node: Node, change: string): Promise<void> {
   try {
     // From here on nothing is written any more: what is copied is all there is.
     const copy = `set -eu
-systemctl stop ${APISERVER_UNIT} ${ETCD_UNIT}
+# A restored cluster has no API server yet.
+if systemctl cat ${APISERVER_UNIT} >/dev/null 2>&1; then systemctl stop ${APISERVER_UNIT}; fi
+systemctl stop ${ETCD_UNIT}
 '${executableOf(cluster.release)}' move-store --from ${STORE_DIRECTORY} --to ${ETCD_DATA}
 `;
     const text = await runScript(host, change, copy, { timeoutMs: 1_800_000, signal });
@@ -88,7 +90,7 @@ systemctl stop ${APISERVER_UNIT} ${ETCD_UNIT}
   } catch (error) {
     // The embedded store still counts: the cluster goes on with it. The next run begins anew.
     await host.tryRun(
-      `[ ! -e ${STORE_FILE} ] || { systemctl stop ${ETCD_UNIT}; systemctl start ${APISERVER_UNIT}; }\n`,
+      `[ ! -e ${STORE_FILE} ] || { systemctl stop ${ETCD_UNIT}; systemctl start ${APISERVER_UNIT} || true; }\n`,
     );
     throw error;
   }

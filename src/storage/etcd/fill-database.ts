@@ -1,9 +1,10 @@
 import { chown, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { messageOf, SlipwayError } from '../../base/errors.ts';
-import { encode, messageType } from './codec.ts';
+import { encode } from './codec.ts';
 import { readBolt, type Pair } from './bolt/read-bolt.ts';
 import { writeBolt } from './bolt/write-bolt.ts';
+import { STORED_KEY_VALUE } from './stored-key-value.ts';
 
 /** One write: revisions are those of the store that it comes from. */
 export interface PastWrite {
@@ -20,23 +21,6 @@ export interface Past {
   /** In order of revision. */
   entries(): Iterable<PastWrite>;
 }
-
-interface StoredKeyValue {
-  key: Buffer;
-  createRevision: number;
-  modRevision: number;
-  version: number;
-  value: Buffer;
-}
-
-/** mvccpb.KeyValue as it lies in the database. */
-const STORED = messageType<StoredKeyValue>('KeyValue', {
-  key: [1, 'bytes'],
-  createRevision: [2, 'int'],
-  modRevision: [3, 'int'],
-  version: [4, 'int'],
-  value: [5, 'bytes'],
-});
 
 const TOMBSTONE = Buffer.from('t');
 /** A key that nobody writes, for a deletion that only counts the revision up. */
@@ -92,7 +76,7 @@ function* pairsOf(past: Past, count: { keys: number }): Generator<Pair> {
     }
     const version = createRevision === revision ? 1 : (versions.get(key) ?? 1) + 1;
     versions.set(key, version);
-    const stored = encode(STORED, {
+    const stored = encode(STORED_KEY_VALUE, {
       key: Buffer.from(key),
       createRevision,
       modRevision: revision,
@@ -107,7 +91,10 @@ function* pairsOf(past: Past, count: { keys: number }): Generator<Pair> {
 }
 
 function deletion(revision: number, key: string): Pair {
-  return [Buffer.concat([revisionBytes(revision), TOMBSTONE]), encode(STORED, { key: Buffer.from(key) })];
+  return [
+    Buffer.concat([revisionBytes(revision), TOMBSTONE]),
+    encode(STORED_KEY_VALUE, { key: Buffer.from(key) }),
+  ];
 }
 
 /** One revision less than ours, as EtcdStorage.compact does: a deletion at the very revision stays for watches. */
