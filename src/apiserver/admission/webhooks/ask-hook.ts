@@ -92,6 +92,11 @@ export async function askHook(
     const why = 'webhook does not accept known AdmissionReview versions (v1, v1beta1)';
     throw new HookFailure(hook, `could not create admission objects: ${why}`);
   }
+  const { caPem = '' } = hook.target;
+  if (caPem.trim() !== '' && !caPem.includes('-----BEGIN CERTIFICATE-----')) {
+    const why = 'unable to load root certificates: unable to parse bytes as PEM block';
+    throw new HookFailure(hook, `could not get REST client: ${why}`);
+  }
   const uid = uuid();
   let answer: ReviewAnswer;
   try {

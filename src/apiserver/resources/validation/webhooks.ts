@@ -19,14 +19,11 @@ export function validateWebhookUrl(path: string, text: string): FieldError[] {
     // Without a scheme Go sees a path where the WHATWG parser sees nothing.
     url = new URL(text);
   } catch {
-    const host = text.replace(/^[a-z][a-z0-9+.-]*:\/\//i, '');
+    const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase() ?? '';
+    const rest = text.replace(/^[a-z][a-z0-9+.-]*:\/\//i, '');
     return [
-      invalid(
-        path,
-        /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1] ?? '',
-        `'https' is the only allowed URL scheme${FORM}`,
-      ),
-      ...(host === '' || host === text ? [invalid(path, '', `host must be specified${FORM}`)] : []),
+      ...(scheme === 'https' ? [] : [invalid(path, scheme, `'https' is the only allowed URL scheme${FORM}`)]),
+      ...(rest === '' || rest === text ? [invalid(path, '', `host must be specified${FORM}`)] : []),
     ];
   }
   const errors: FieldError[] = [];
