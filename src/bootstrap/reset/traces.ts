@@ -16,6 +16,7 @@ const RUNTIME_FOLDERS = [
   '/var/lib/etcd',
   '/var/log/pods',
   '/var/log/containers',
+  '/var/log/slipway',
 ];
 
 /** Tables of nftables that are ours by name. */
