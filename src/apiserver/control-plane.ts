@@ -122,6 +122,8 @@ export class ControlPlane {
       store: this.store,
       table: this.table,
       client: this.webhookClient,
+      clock,
+      metrics: this.metrics.hooks,
       compile: (conditions) => compileMatchConditions(conditions, { authorizer: this.policy.authorizer }),
       uuid: () => random.uuid(),
       log,
@@ -148,6 +150,7 @@ export class ControlPlane {
     this.aggregator = new Aggregator({ env: this.env, feed, resolver, identity, clock, log });
     this.roleAggregation = new RoleAggregation({ store: this.store, feed, clock, log });
     this.policyTypeChecks = new PolicyTypeChecks({ store, table, feed, clock, log });
+    this.metrics.observeApiServices(() => this.aggregator.remotes.unavailable());
     this.metrics.observeSources({
       watchers: () => this.hub.counts(),
       objects: () =>

@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { GaugeConfiguration } from 'prom-client';
+import { HookMetrics } from './admission/webhooks/hook-metrics.ts';
 import type { PathHandler } from './path-handler.ts';
 import type { ApiResponse, RequestContext, RequestInfo } from './request-context.ts';
 
@@ -17,6 +18,7 @@ const BUCKETS = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.5, 2, 5, 10, 
 /** The server's metrics, under upstream's names. */
 export class ServerMetrics {
   readonly #registry = new Registry();
+  readonly hooks = new HookMetrics(this.#registry);
   readonly #requests: Counter<'verb' | 'group' | 'version' | 'resource' | 'subresource' | 'code'>;
   readonly #durations: Histogram<'verb' | 'group' | 'version' | 'resource' | 'subresource' | 'scope'>;
   readonly #delay: ReturnType<typeof monitorEventLoopDelay>;
@@ -87,6 +89,19 @@ export class ServerMetrics {
       help: 'Size of the store on disk.',
       async collect() {
         this.set(await sources.storeBytes());
+      },
+    });
+  }
+
+  /** APIServices of others that cannot be used. */
+  observeApiServices(unavailable: () => string[]): void {
+    this.#gauge({
+      name: 'aggregator_unavailable_apiservice',
+      help: 'APIServices that cannot be used.',
+      labelNames: ['name'],
+      collect() {
+        this.reset();
+        for (const name of unavailable()) this.set({ name }, 1);
       },
     });
   }

@@ -72,6 +72,13 @@ export class RemoteApis {
     return [...this.#remotes.values()];
   }
 
+  /** Names of those that cannot be used. */
+  unavailable(): string[] {
+    return this.all()
+      .filter(({ available }) => !available)
+      .map(({ apiService }) => apiService.metadata?.name ?? '');
+  }
+
   start(): void {
     const { feed } = this.#options;
     this.#ends.push(

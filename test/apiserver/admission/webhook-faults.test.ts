@@ -86,3 +86,15 @@ test('a webhook is left when the time of the request is up, whatever its own', a
   await waitFor('the call has ended', () => waiting.size === 0);
   t.is((await api.get(`${CONFIGMAPS}/late`)).status, 404);
 });
+
+test('calls of webhooks are counted', async (t) => {
+  const { api, release } = await start(t);
+  release();
+  await api.post(CONFIGMAPS, { metadata: { name: 'counted' } });
+  const text = (await api.get('/metrics')).body.toString();
+  const labels = 'name="hang.example.com",type="validating",operation="CREATE",rejected="false",code="200"';
+  t.true(
+    text.includes(`apiserver_admission_webhook_request_total{${labels}} 1`),
+    text.match(/.*webhook_request.*/g)?.join('\n'),
+  );
+});

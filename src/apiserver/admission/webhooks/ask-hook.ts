@@ -1,3 +1,4 @@
+import type { Clock } from '../../../base/clock.ts';
 import { SlipwayError } from '../../../base/errors.ts';
 import { encodeJson } from '../../../api/json/encode.ts';
 import type { ResourceInfo } from '../../../api/resource.ts';
@@ -23,6 +24,7 @@ import {
   reviewVersion,
 } from './admission-review.ts';
 import type { ReviewAnswer, ReviewedRequest } from './admission-review.ts';
+import type { HookCall, HookMetrics } from './hook-metrics.ts';
 import type { Hook } from './hook.ts';
 
 /** An answer repeats no object, but its patch may be as large as one, in base64. */
@@ -32,6 +34,8 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 export interface HookEnvironment extends MatchEnvironment {
   readonly client: WebhookClient;
   readonly uuid: () => string;
+  readonly clock: Clock;
+  readonly metrics: Pick<HookMetrics, 'observe'>;
 }
 
 /** The webhook could not be asked, or its answer makes no sense: its failure policy decides what that means. */
@@ -71,12 +75,46 @@ export async function conditionsHold(hook: Hook, request: ReviewedRequest): Prom
   throw forbiddenRequest({ group: resource.group, resource: resource.resource }, name, answer.message);
 }
 
+/** Asks a webhook, as below, and counts how it went. */
+export async function askHook(
+  hook: Hook,
+  request: ReviewedRequest,
+  isMutating: boolean,
+  environment: HookEnvironment,
+): Promise<ReviewAnswer> {
+  const { clock, metrics } = environment;
+  const { name, failurePolicy } = hook.webhook;
+  const startMs = clock.monotonicMs();
+  const observe = (code: number, refusedBy: HookCall['refusedBy'], failedOpen = false) =>
+    metrics.observe({
+      name,
+      type: isMutating ? 'admit' : 'validating',
+      operation: request.attributes.operation,
+      code,
+      refusedBy,
+      failedOpen,
+      seconds: (clock.monotonicMs() - startMs) / 1000,
+    });
+  try {
+    const answer = await ask(hook, request, isMutating, environment);
+    observe(200, undefined);
+    return answer;
+  } catch (error) {
+    const failedOpen = error instanceof HookFailure && failurePolicy === 'Ignore';
+    if (failedOpen) observe(503, undefined, true);
+    else if (error instanceof HookFailure) observe(503, 'calling_webhook_error');
+    else if (error instanceof StatusError) observe(error.httpCode, 'no_error');
+    else observe(0, 'apiserver_internal_error');
+    throw error;
+  }
+}
+
 /**
  * Asks a webhook, and hands its warnings and annotations on. Rejects with HookFailure where it could not be
  * asked, and with a Status where it denies. Mirrors callHook of apiserver
  * pkg/admission/plugin/webhook/{mutating,validating}/dispatcher.go.
  */
-export async function askHook(
+async function ask(
   hook: Hook,
   request: ReviewedRequest,
   isMutating: boolean,
