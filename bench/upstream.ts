@@ -37,6 +37,7 @@ export async function startUpstream(
     '--service-account-issuer=https://kubernetes.default.svc.cluster.local',
     '--service-cluster-ip-range=10.96.0.0/12',
     '--authorization-mode=Node,RBAC',
+    '--allow-privileged=true',
     '--v=0',
   ];
   const [command, args] = core === undefined ? [program, flags] : pinned(core, [program, ...flags]);

@@ -1,17 +1,10 @@
 import {
-  CSIDRIVERS,
-  CSINODES,
-  CSISTORAGECAPACITIES,
   DEVICECLASSES,
   FLOWSCHEMAS,
-  IPADDRESSES,
   PRIORITYLEVELCONFIGURATIONS,
   RESOURCECLAIMS,
   RESOURCECLAIMTEMPLATES,
   RESOURCESLICES,
-  SERVICECIDRS,
-  VOLUMEATTACHMENTS,
-  VOLUMEATTRIBUTESCLASSES,
 } from '../../api/gen/resources.ts';
 import type { KubeObject, ResourceInfo } from '../../api/resource.ts';
 import { CRD_DEFINITION } from '../crd/crd-definition.ts';
@@ -22,6 +15,13 @@ import {
 } from './admissionregistration/webhookconfigurations.ts';
 import { apiservices } from './apiregistration/apiservices.ts';
 import { define, statusOf, statusStrategy } from './define.ts';
+import { ipaddresses } from './networking/ipaddresses.ts';
+import { servicecidrs } from './networking/servicecidrs.ts';
+import { csidrivers } from './storage/csidrivers.ts';
+import { csinodes } from './storage/csinodes.ts';
+import { csistoragecapacities } from './storage/csistoragecapacities.ts';
+import { volumeattachments } from './storage/volumeattachments.ts';
+import { volumeattributesclasses } from './storage/volumeattributesclasses.ts';
 
 function withStatus<T extends KubeObject>(
   info: ResourceInfo<T>,
@@ -38,15 +38,15 @@ export const PLAIN_RESOURCES: readonly ResourceDefinition[] = [
   apiservices,
   withStatus(FLOWSCHEMAS),
   withStatus(PRIORITYLEVELCONFIGURATIONS),
-  define(IPADDRESSES, { shortNames: ['ip'] }),
-  withStatus(SERVICECIDRS),
+  ipaddresses,
+  servicecidrs,
   define(DEVICECLASSES),
   withStatus(RESOURCECLAIMS),
   define(RESOURCECLAIMTEMPLATES),
   define(RESOURCESLICES),
-  define(CSIDRIVERS),
-  define(CSINODES),
-  define(CSISTORAGECAPACITIES),
-  withStatus(VOLUMEATTACHMENTS),
-  define(VOLUMEATTRIBUTESCLASSES, { shortNames: ['vac'] }),
+  csidrivers,
+  csinodes,
+  csistoragecapacities,
+  volumeattachments,
+  volumeattributesclasses,
 ];

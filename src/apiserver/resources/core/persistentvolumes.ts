@@ -38,59 +38,86 @@ const SOURCES = [
 ] as const satisfies ReadonlyArray<keyof PersistentVolumeSpec>;
 
 /** Mirrors ValidatePersistentVolumeSpec of pkg/apis/core/validation/validation.go. */
-function validate({ spec }: PersistentVolume): FieldError[] {
+function validateSpec(root: string, spec: PersistentVolumeSpec): FieldError[] {
   const errors: Errors = [];
-  if (!spec) return errors;
-  checkAccessModes(errors, 'spec.accessModes', spec.accessModes);
-  if (!spec.capacity?.['storage']) errors.push(required('spec.capacity'));
-  else checkStorage(errors, 'spec.capacity', spec.capacity);
+  checkAccessModes(errors, `${root}.accessModes`, spec.accessModes);
+  if (!spec.capacity?.['storage']) errors.push(required(`${root}.capacity`));
+  else checkStorage(errors, `${root}.capacity`, spec.capacity);
   const policy = spec.persistentVolumeReclaimPolicy ?? '';
   if (policy && !['Delete', 'Recycle', 'Retain'].includes(policy)) {
-    errors.push(notSupported('spec.persistentVolumeReclaimPolicy', policy, ['Delete', 'Recycle', 'Retain']));
+    errors.push(
+      notSupported(`${root}.persistentVolumeReclaimPolicy`, policy, ['Delete', 'Recycle', 'Retain']),
+    );
   }
   const terms = spec.nodeAffinity?.required;
   if (spec.nodeAffinity && !terms) {
-    errors.push(required('spec.nodeAffinity.required', 'must specify required node constraints'));
+    errors.push(required(`${root}.nodeAffinity.required`, 'must specify required node constraints'));
   } else if (terms) {
-    validateNodeSelector(errors, 'spec.nodeAffinity.required', terms);
+    validateNodeSelector(errors, `${root}.nodeAffinity.required`, terms);
   }
-  validateSource(errors, spec);
+  validateSource(errors, root, spec);
   if (spec.storageClassName) {
-    checkFormat(errors, 'spec.storageClassName', spec.storageClassName, dnsSubdomain(spec.storageClassName));
+    checkFormat(
+      errors,
+      `${root}.storageClassName`,
+      spec.storageClassName,
+      dnsSubdomain(spec.storageClassName),
+    );
   }
   if (spec.volumeMode !== undefined && !['Block', 'Filesystem'].includes(spec.volumeMode)) {
-    errors.push(notSupported('spec.volumeMode', spec.volumeMode, ['Block', 'Filesystem']));
+    errors.push(notSupported(`${root}.volumeMode`, spec.volumeMode, ['Block', 'Filesystem']));
   }
   return errors;
 }
 
-function validateSource(errors: Errors, spec: PersistentVolumeSpec): void {
+function validateSource(errors: Errors, root: string, spec: PersistentVolumeSpec): void {
   const [first, ...others] = SOURCES.filter((source) => spec[source] !== undefined);
   if (first === undefined) {
-    errors.push(required('spec', 'must specify a volume type'));
+    errors.push(required(root, 'must specify a volume type'));
     return;
   }
   for (const source of others) {
-    errors.push(forbidden(child('spec', source), 'may not specify more than 1 volume type'));
+    errors.push(forbidden(child(root, source), 'may not specify more than 1 volume type'));
   }
   for (const source of ['hostPath', 'local'] as const) {
     const path = spec[source]?.path;
     if (!spec[source]) continue;
-    if (!path) errors.push(required(child('spec', source, 'path')));
-    else checkNoBacksteps(errors, child('spec', source, 'path'), path);
+    if (!path) errors.push(required(child(root, source, 'path')));
+    else checkNoBacksteps(errors, child(root, source, 'path'), path);
   }
   if (spec.local && !spec.nodeAffinity) {
     errors.push(required('metadata.annotations', 'Local volume requires node affinity'));
   }
   if (spec.nfs) {
     for (const field of ['server', 'path'] as const) {
-      if (!spec.nfs[field]) errors.push(required(child('spec.nfs', field)));
+      if (!spec.nfs[field]) errors.push(required(child(`${root}.nfs`, field)));
     }
   }
   if (spec.csi) {
-    if (!spec.csi.driver) errors.push(required('spec.csi.driver'));
-    if (!spec.csi.volumeHandle) errors.push(required('spec.csi.volumeHandle'));
+    if (!spec.csi.driver) errors.push(required(`${root}.csi.driver`));
+    if (!spec.csi.volumeHandle) errors.push(required(`${root}.csi.volumeHandle`));
   }
+}
+
+function validate({ spec }: PersistentVolume): FieldError[] {
+  return spec ? validateSpec('spec', spec) : [];
+}
+
+/** A volume that stands inside a VolumeAttachment: of a CSI driver, and without what binds it. */
+export function validateInlineVolume(root: string, spec: PersistentVolumeSpec): FieldError[] {
+  const errors: Errors = [];
+  const inContext = 'in the context of inline volumes';
+  if (spec.capacity) errors.push(forbidden(`${root}.capacity`, `may not be specified ${inContext}`));
+  if (!spec.csi) errors.push(required(`${root}.csi`, `has to be specified ${inContext}`));
+  if (spec.claimRef) errors.push(forbidden(`${root}.claimRef`, `may not be specified ${inContext}`));
+  if ((spec.persistentVolumeReclaimPolicy ?? 'Retain') !== 'Retain') {
+    errors.push(forbidden(`${root}.persistentVolumeReclaimPolicy`, `may only be Retain ${inContext}`));
+  }
+  if (spec.storageClassName) {
+    errors.push(forbidden(`${root}.storageClassName`, `may not be specified ${inContext}`));
+  }
+  const capacity = `${root}.capacity`;
+  return [...errors, ...validateSpec(root, spec).filter(({ field }) => !field.startsWith(capacity))];
 }
 
 function validateUpdate(volume: PersistentVolume, old: PersistentVolume): FieldError[] {

@@ -26,6 +26,42 @@ export function cidrProblems(value: string): string[] {
   return Number(bits) > (version === 4 ? 32 : 128) ? [message] : [];
 }
 
+const LEADING_ZERO = /(^|\.)0[0-9]/;
+const MAPPED = /^::ffff:\d+\.\d+\.\d+\.\d+$/i;
+
+/** As ipProblems, and the address must be written as it is printed. Mirrors IsValidIP of apimachinery pkg/util/validation/ip.go. */
+export function strictIpProblems(value: string): string[] {
+  if (LEADING_ZERO.test(value) && isIP(withoutZeros(value)) === 4) return ['must not have leading 0s'];
+  const problems = ipProblems(value);
+  if (problems.length > 0) return problems;
+  const canonical = bigIntToIp(ipToBigInt(value), isIPv4(value) ? 4 : 6);
+  return canonical === value ? [] : [`must be in canonical form (${JSON.stringify(canonical)})`];
+}
+
+/** As cidrProblems, and the range must be written as it is printed. Mirrors IsValidCIDR of the same file. */
+export function strictCidrProblems(value: string): string[] {
+  const [address = '', bits = ''] = value.split('/');
+  const plain = `${withoutZeros(address)}/${bits.replace(/^0+(?=[0-9])/, '')}`;
+  const problems = cidrProblems(plain);
+  if (problems.length > 0) return problems;
+  const found: string[] = [];
+  if (plain !== value) found.push('must not have leading 0s in IP or prefix length');
+  if (MAPPED.test(address)) found.push('must not have an IPv4-mapped IPv6 address');
+  const version = isIPv4(withoutZeros(address)) ? 4 : 6;
+  const whole = ipToBigInt(withoutZeros(address));
+  const hostBits = BigInt((version === 4 ? 32 : 128) - Number(bits));
+  if (whole !== (whole >> hostBits) << hostBits) {
+    found.push('must not have bits set beyond the prefix length');
+  }
+  if (found.length > 0) return found;
+  const canonical = `${bigIntToIp(whole, version)}/${bits}`;
+  return canonical === value ? [] : [`must be in canonical form (${JSON.stringify(canonical)})`];
+}
+
+function withoutZeros(address: string): string {
+  return address.includes(':') ? address : address.replace(/(^|\.)0+(?=[0-9])/g, '$1');
+}
+
 /** An address as a number, for ranges. Throws on what is no address. */
 export function ipToBigInt(address: string): bigint {
   if (isIPv4(address)) {
