@@ -18,7 +18,7 @@ export interface TargetOptions {
 
 /** How a server of the inventory is reached: its own ssh section over the common one. E_SECRET, where one is missing. */
 export async function sshTarget(
-  inventory: Inventory,
+  inventory: Pick<Inventory, 'ssh'>,
   server: ServerEntry,
   options: TargetOptions,
 ): Promise<SshTarget> {

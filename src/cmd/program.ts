@@ -11,6 +11,11 @@ interface Entry {
 }
 
 const COMMANDS: Record<string, Entry> = {
+  init: {
+    summary: 'ask for servers, look at them, and write an inventory',
+    group: 'Commands:',
+    load: async () => (await import('./init.ts')).initCommand(),
+  },
   up: {
     summary: 'turn the servers of an inventory into a cluster, and keep them so',
     group: 'Commands:',
@@ -25,6 +30,16 @@ const COMMANDS: Record<string, Entry> = {
     summary: 'add servers of the inventory to the cluster',
     group: 'Commands:',
     load: async () => (await import('./join.ts')).joinCommand(),
+  },
+  plan: {
+    summary: 'tell what "up" would change on each server, and why',
+    group: 'Commands:',
+    load: async () => (await import('./plan.ts')).planCommand(),
+  },
+  apply: {
+    summary: 'make exactly the changes of a plan',
+    group: 'Commands:',
+    load: async () => (await import('./plan.ts')).applyCommand(),
   },
   'rotate-store-key': {
     summary: 'replace the key that Secrets are encrypted with in the store',
@@ -55,6 +70,11 @@ const COMMANDS: Record<string, Entry> = {
     summary: 'issue a kubeconfig for a person',
     group: 'Commands:',
     load: async () => (await import('./kubeconfig.ts')).kubeconfigCommand(),
+  },
+  certs: {
+    summary: 'show the certificates of every server, and renew them',
+    group: 'Commands:',
+    load: async () => (await import('./certs.ts')).certsCommand(),
   },
   backup: {
     summary: 'copy the whole cluster into one encrypted file, or rehearse restoring one',

@@ -1,13 +1,15 @@
 /** Three bare servers that are measured, with faults between them, and left as they were. */
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { buildRelease } from '../../scripts/build/release.ts';
+import { loadInventory } from '../../src/bootstrap/inventory/load.ts';
 import type { Finding } from '../../src/bootstrap/preflight/finding.ts';
 import { waitFor } from '../helpers/wait-for.ts';
 import { Lab } from './lab.ts';
 import { labSkipReason } from './machine.ts';
-import type { LabServer } from './server.ts';
+import { OPS_PASSWORD, type LabServer } from './server.ts';
 import {
   differences,
   serverEntries,
@@ -165,4 +167,113 @@ labTest('killed in the middle it leaves nothing on any server', async (t) => {
   child.kill('SIGKILL');
   await once(child, 'close');
   await untouched(t);
+});
+
+/** Runs `slipway init` on a terminal and gives each answer when its question stands there. */
+async function onTerminal(
+  flags: string[],
+  answers: Array<[question: string, answer: string]>,
+): Promise<string> {
+  const command = [run.executable ?? '', 'init', ...flags].join(' ');
+  const child = lab.fabricSpawn(
+    ['script', '--quiet', '--flush', '--return', '--command', command, '/dev/null'],
+    {
+      cwd: lab.directory,
+      env: {
+        PATH: process.env['PATH'],
+        HOME: join(lab.directory, 'wizard-home'),
+        TERM: 'xterm',
+        COLUMNS: '200',
+      },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    },
+  );
+  let text = '';
+  let from = 0;
+  const left = [...answers];
+  child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+    const [next] = left;
+    const at = next === undefined ? -1 : text.indexOf(next[0], from);
+    if (next === undefined || at < 0) return;
+    left.shift();
+    from = text.length;
+    child.stdin?.write(`${next[1]}\r`);
+  });
+  const [code] = (await once(child, 'close')) as [number];
+  if (code !== 0 || left.length > 0) throw new Error(`code ${code}, unanswered ${left.length}: ${text}`);
+  return text;
+}
+
+labTest(
+  'init on a terminal: asks for the host key, offers what it finds, writes what up can use',
+  async (t) => {
+    const text = await onTerminal(
+      ['--file', 'wizard.yaml', '--ssh-key', lab.sshKeyPath],
+      [
+        ['Name of the cluster', 'wizard'],
+        ['First server', 'root@10.77.0.11'],
+        ['shows the host key', 'y'],
+        ['Name of the server', ''],
+        ['Server 2', 'ops@10.77.0.12'],
+        ['shows the host key', 'y'],
+        ['Password for sudo', OPS_PASSWORD],
+        ['Name of the server', 'worker1'],
+        ['Server 3', ''],
+        ['How many of them', ''],
+        ['Do control planes run pods', 'y'],
+        ['Range of pod', ''],
+        ['Range of Service', ''],
+        ['Further names', ''],
+      ],
+    );
+    t.regex(text, /found: Debian GNU\/Linux 12/);
+    t.regex(text, /slipway up --inventory wizard\.yaml/);
+    t.false(text.includes(OPS_PASSWORD), 'the password is not shown');
+    const path = join(lab.directory, 'wizard.yaml');
+    const inventory = await loadInventory(path);
+    t.deepEqual(
+      inventory.servers.map(({ name, address, roles }) => [name, address, roles.join()]),
+      [
+        ['cp1', '10.77.0.11', 'control-plane,worker'],
+        ['worker1', '10.77.0.12', 'worker'],
+      ],
+    );
+    t.is(inventory.servers[1]?.ssh?.sudoPasswordFrom, 'env:SLIPWAY_SUDO_PASSWORD');
+    t.false((await readFile(path, 'utf8')).includes(OPS_PASSWORD), 'no secret is in the inventory');
+    t.regex(await readFile(path, 'utf8'), /# Debian GNU\/Linux 12.*MiB/);
+    const state = join(lab.directory, 'wizard-home/.local/state/slipway/wizard/known_hosts');
+    t.is((await readFile(state, 'utf8')).trim().split('\n').length, 2, '`up` need not ask again');
+  },
+);
+
+labTest('init --yes does the same without a terminal, and refuses what it cannot reach', async (t) => {
+  const init = (...flags: string[]) =>
+    lab.fabricTryExec(
+      [run.executable ?? '', 'init', '--yes', '--known-hosts', lab.knownHostsPath, ...flags],
+      {
+        env: { PATH: process.env['PATH'], HOME: join(lab.directory, 'wizard-home') },
+      },
+    );
+  const file = join(lab.directory, 'yes.yaml');
+  const key = ['--ssh-key', lab.sshKeyPath, '--file', file];
+  const servers = ['11', '12', '13'].flatMap((last) => ['--server', `root@10.77.0.${last}`]);
+  const result = await init('--name', 'yes', ...servers, ...key);
+  t.is(result.code, 0, result.stdout + result.stderr);
+  const inventory = await loadInventory(file);
+  t.deepEqual(
+    inventory.servers.map(({ name, roles }) => [name, roles.includes('control-plane')]),
+    [
+      ['cp1', true],
+      ['cp2', true],
+      ['cp3', true],
+    ],
+  );
+  const again = await init('--name', 'yes', ...servers, ...key);
+  t.is(again.code, 2);
+  t.regex(again.stderr, /is there already[^]*--force/);
+  const dead = await init('--name', 'yes', '--server', 'root@10.77.0.11:2222', ...key, '--force');
+  t.is(dead.code, 2);
+  t.regex(dead.stderr, /10\.77\.0\.11:2222.*nothing listens[^]*\[E_SSH_UNREACHABLE\]/);
+  t.is((await loadInventory(file)).servers.length, 3, 'the file is as it was');
 });
