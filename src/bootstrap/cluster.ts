@@ -5,6 +5,7 @@ import type { Facts } from '../provision/facts.ts';
 import { FencedHost } from '../provision/fenced-host.ts';
 import type { Host } from '../provision/host.ts';
 import { OperatorLocks, type LockOptions } from './operator-locks.ts';
+import { AppliedState } from './applied-state.ts';
 import type { ApiAccess } from './api-access.ts';
 import { addressAt, parseRange } from './inventory/ranges.ts';
 import type { Inventory, ServerEntry } from './inventory/schema.ts';
@@ -28,6 +29,15 @@ export interface ClusterOptions {
   passphrase?: string;
   /** An etcd on this machine, instead of the distribution's. */
   etcdBinaryPath?: string;
+}
+
+/** One change of a run, or in a dry run what would be one. */
+export interface Change {
+  /** Undefined: the operator's own state, or the cluster's objects. */
+  node: string | undefined;
+  phase: string;
+  change: string;
+  reason: string | undefined;
 }
 
 /** An etcd that the operator gave, and where it goes on the servers. */
@@ -58,7 +68,9 @@ export class Cluster {
   readonly #locks: OperatorLocks | undefined;
   #locking: Promise<void> | undefined;
   /** Sentences of what has been changed, or in a dry run would be. */
-  readonly changes: Array<{ node: string | undefined; change: string }> = [];
+  readonly changes: Change[] = [];
+  /** What an earlier run left on the servers; set by the phase 'facts' of commands that compare with it. */
+  applied: AppliedState = new AppliedState({});
   /** Set by the phase 'pki'. */
   pki: PkiFiles = {};
   /** Set by the phase 'validate-etcd', where the inventory names one. */
@@ -114,16 +126,22 @@ export class Cluster {
   }
 
   /** Makes a change of the cluster's own state (not of a server), or in a dry run only tells of it. */
-  async change(sentence: string, fn: () => Promise<void>): Promise<void> {
-    await this.recordChange(undefined, sentence, fn);
+  async change(sentence: string, fn: () => Promise<void>, reason?: string): Promise<void> {
+    await this.recordChange(undefined, sentence, fn, reason);
   }
 
-  async recordChange(node: string | undefined, change: string, fn: () => Promise<void>): Promise<void> {
+  async recordChange(
+    node: string | undefined,
+    change: string,
+    fn: () => Promise<void>,
+    reason?: string,
+  ): Promise<void> {
     this.signal.throwIfAborted();
     // The first change asks for the servers: a run that finds nothing to do writes nothing, not even a lock.
     if (this.#locks && !this.dryRun) await (this.#locking ??= this.#lock(this.#locks));
-    this.changes.push({ node, change });
-    this.report({ type: 'change', phase: this.phase, node, change, dryRun: this.dryRun });
+    const { phase, dryRun } = this;
+    this.changes.push({ node, phase, change, reason });
+    this.report({ type: 'change', phase, node, change, reason, dryRun });
     if (this.dryRun) return;
     if (node !== undefined) this.touched = true;
     await fn();
@@ -202,8 +220,8 @@ export class Node {
   }
 
   /** Every change of a server goes through here: with its sentence, and not at all in a dry run. */
-  async change(sentence: string, fn: () => Promise<void>): Promise<void> {
-    await this.cluster.recordChange(this.name, sentence, fn);
+  async change(sentence: string, fn: () => Promise<void>, reason?: string): Promise<void> {
+    await this.cluster.recordChange(this.name, sentence, fn, reason);
   }
 
   warn(message: string): void {

@@ -13,7 +13,15 @@ export type ReportEvent =
       code: string;
       hint: string | undefined;
     }
-  | { type: 'change'; phase: string; node: string | undefined; change: string; dryRun: boolean }
+  | {
+      type: 'change';
+      phase: string;
+      node: string | undefined;
+      change: string;
+      /** Why: what differs between the server and what it should be. */
+      reason: string | undefined;
+      dryRun: boolean;
+    }
   | { type: 'progress'; phase: string; node: string; message: string }
   | { type: 'warning'; node: string | undefined; message: string };
 

@@ -8,7 +8,7 @@ import type { ActionOptions } from '../bootstrap/actions/run-action.ts';
 import type { Inventory } from '../bootstrap/inventory/schema.ts';
 import { isAlive } from '../bootstrap/operator-locks.ts';
 import type { Operator } from '../provision/fence.ts';
-import type { View } from '../bootstrap/report.ts';
+import type { ReportEvent, View } from '../bootstrap/report.ts';
 import type { SshQuestions } from '../provision/ssh/target.ts';
 
 /** What every command that works on the servers of an inventory takes. */
@@ -23,6 +23,8 @@ export interface OperatorFlags {
   passphraseFile?: string;
   dryRun?: boolean;
   takeLock?: boolean;
+  /** Tell nothing of the way, only the result and warnings. */
+  quiet?: boolean;
   output: 'text' | 'json';
   /** How long a server may take to let us in, where a command is in a hurry. */
   connectTimeoutMs?: number;
@@ -109,10 +111,16 @@ function tellFailure(error: unknown, flags: OperatorFlags, changed: boolean): nu
 }
 
 async function makeView(flags: OperatorFlags): Promise<View> {
+  if (flags.quiet) return { report: tellWarning, finish: async () => undefined };
   if (flags.output === 'json')
     return (await import('../bootstrap/view/json.ts')).jsonView(printLine, systemClock);
   if (process.stdout.isTTY && !flags.dryRun) return (await import('../bootstrap/view/live.ts')).liveView();
   return (await import('../bootstrap/view/plain.ts')).plainView(printLine);
+}
+
+function tellWarning(event: ReportEvent): void {
+  if (event.type !== 'warning') return;
+  process.stderr.write(`warning: ${event.node === undefined ? '' : `${event.node}: `}${event.message}\n`);
 }
 
 async function actionOptions(

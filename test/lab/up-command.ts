@@ -54,7 +54,7 @@ async function upCommand(
   if (!flags.includes('--known-hosts')) flags.push('--known-hosts', lab.knownHostsPath);
   const program = run.executable === undefined ? [process.execPath, MAIN] : [run.executable];
   return {
-    command: [...program, name, '--inventory', run.inventory, ...flags],
+    command: [...program, ...name.split(' '), '--inventory', run.inventory, ...flags],
     env: { PATH: process.env['PATH'], HOME: home, NODE_NO_WARNINGS: '1', ...run.env },
   };
 }

@@ -1,5 +1,6 @@
 import type { Host } from '../../provision/host.ts';
-import { Cluster, type ClusterOptions, type Node } from '../cluster.ts';
+import { AppliedState } from '../applied-state.ts';
+import { Cluster, type Change, type ClusterOptions, type Node } from '../cluster.ts';
 import type { Phase } from '../phase.ts';
 import { runPhases } from '../run-phases.ts';
 
@@ -10,7 +11,7 @@ export interface ActionOptions extends ClusterOptions {
 }
 
 export interface ActionResult {
-  changes: ReadonlyArray<{ node: string | undefined; change: string }>;
+  changes: readonly Change[];
   /** For what an action wants to tell beyond its changes. */
   cluster: Cluster;
 }
@@ -19,10 +20,13 @@ export interface ActionResult {
 export async function runAction(options: ActionOptions, phases: readonly Phase[]): Promise<ActionResult> {
   const cluster = new Cluster(options);
   try {
+    cluster.applied = await AppliedState.read(options.state);
     await runPhases(cluster, phases);
     return { changes: cluster.changes, cluster };
   } finally {
     cluster.api?.close();
+    // Also after a failure: what was written was written.
+    if (!options.dryRun) await cluster.applied.save(options.state);
     await cluster.unlock();
     await Promise.all(cluster.nodes.filter((node) => node.connected).map((node) => node.host.close()));
   }

@@ -1,5 +1,5 @@
 import { SlipwayError } from '../../base/errors.ts';
-import { unitIsCurrent, startUnit } from '../../provision/units.ts';
+import { unitIsCurrent, startUnit, type UnitFacts } from '../../provision/units.ts';
 import { putFiles, sha256, type FileSpec } from '../../provision/files.ts';
 import type { Cluster, Node } from '../cluster.ts';
 import type { NodePhase } from '../phase.ts';
@@ -75,12 +75,34 @@ function differs(node: Node, file: FileSpec): boolean {
   );
 }
 
+/** '/etc/x is missing; /etc/y was changed on the server since it was written'. */
+function reasonsOf(node: Node, files: readonly FileSpec[]): string {
+  const reasons = files.map((file) => {
+    const found = node.facts.files.get(file.path);
+    if (!found) return `${file.path} is missing`;
+    if (found.sha256 === sha256(file.content)) {
+      return `${file.path} is ${found.mode} ${found.owner} instead of ${file.mode.toString(8)} ${file.owner ?? 'root:root'}`;
+    }
+    const last = node.cluster.applied.lastHash(node.name, file.path);
+    if (last === undefined) return `${file.path} is not what it should be`;
+    return last === found.sha256
+      ? `${file.path} is what was written before; the inventory, the keys or the release changed`
+      : `${file.path} was changed on the server since it was written`;
+  });
+  return reasons.join('; ');
+}
+
 /** Writes what differs, in one round trip. */
 export async function writeFiles(node: Node, files: readonly FileSpec[]): Promise<void> {
   const wanted = files.filter((file) => differs(node, file));
   if (wanted.length === 0) return;
   const change = `write ${wanted.map(({ path }) => path).join(', ')}`;
-  await node.change(change, () => putFiles(node.host, change, wanted, { signal: node.cluster.signal }));
+  await node.change(
+    change,
+    () => putFiles(node.host, change, wanted, { signal: node.cluster.signal }),
+    reasonsOf(node, wanted),
+  );
+  node.cluster.applied.wrote(node.name, wanted);
   // Components share files: the next one must not write them again.
   for (const { path, content, mode, owner = 'root:root' } of wanted) {
     node.facts.files.set(path, { sha256: sha256(content), mode: mode.toString(8), owner });
@@ -133,7 +155,17 @@ export async function bringAbout(node: Node, component: Component): Promise<void
   const facts = node.facts.units.get(component.unit);
   if (unitIsCurrent(facts, component.config)) return;
   const change = `${facts?.activeState === 'active' ? 'restart' : 'start'} ${component.unit}`;
-  await node.change(change, () => startUnit(node.host, change, component.unit, node.cluster.signal));
+  await node.change(
+    change,
+    () => startUnit(node.host, change, component.unit, node.cluster.signal),
+    unitReason(facts, component),
+  );
+}
+
+function unitReason(facts: UnitFacts | undefined, { config }: Component): string {
+  if (facts?.activeState !== 'active') return `it is ${facts?.activeState || 'not there'}`;
+  if (facts.config !== config) return 'it runs with an older configuration or release';
+  return `it is ${facts.unitFileState || 'not enabled'}, and would not start at boot`;
 }
 
 /** Servers one after the other; when one fails, those that have not begun are left as they are. */

@@ -16,15 +16,19 @@ export const installExecutable: NodePhase = {
     const target = executableOf(release);
     if (node.facts.sizes.get(target) !== release.bytes) {
       const change = `install ${target}`;
-      await node.change(change, async () => {
-        const source = {
-          source: release.compressedPath,
-          sourceBytes: release.compressedBytes,
-          compressed: true,
-        };
-        const file = { ...source, sha256: release.sha256, target, mode: 0o755, change };
-        await upload(node.host, file, { signal, progress: progressOf(node, 'executable') });
-      });
+      await node.change(
+        change,
+        async () => {
+          const source = {
+            source: release.compressedPath,
+            sourceBytes: release.compressedBytes,
+            compressed: true,
+          };
+          const file = { ...source, sha256: release.sha256, target, mode: 0o755, change };
+          await upload(node.host, file, { signal, progress: progressOf(node, 'executable') });
+        },
+        node.facts.sizes.has(target) ? 'its size is not that of the release' : 'it is missing',
+      );
     }
     await pointLinks(node, [
       { path: CURRENT_LINK, target: `releases/${release.id}` },

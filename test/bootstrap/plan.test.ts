@@ -1,0 +1,68 @@
+import test from 'ava';
+import { describePlan, parsePlan, planDifferences, type Plan } from '../../src/bootstrap/actions/plan.ts';
+import { createHash } from 'node:crypto';
+
+function planOf(changes: Plan['changes'], other: Partial<Plan> = {}): Plan {
+  const content = { version: 1 as const, cluster: 'c', release: 'r1', inventory: 'i1', changes, ...other };
+  const { version, cluster, release, inventory } = content;
+  const hash = createHash('sha256')
+    .update(JSON.stringify({ version, cluster, release, inventory, changes }))
+    .digest('hex');
+  return { ...content, made: '2026-01-01T00:00:00Z', hash };
+}
+
+const CHANGES: Plan['changes'] = [
+  { node: null, phase: 'pki', change: 'issue pki/ca (missing)', reason: null },
+  {
+    node: 'w1',
+    phase: 'proxy',
+    change: 'write /etc/x',
+    reason: '/etc/x is missing; /etc/y was changed on the server',
+  },
+  { node: 'w2', phase: 'proxy', change: 'start slipway-proxy.service', reason: 'it is inactive' },
+  { node: 'w1', phase: 'proxy', change: 'start slipway-proxy.service', reason: 'it is inactive' },
+];
+
+test('a plan is told as a tree of servers, changes and reasons', (t) => {
+  t.deepEqual(describePlan(planOf(CHANGES)), [
+    'the cluster',
+    '  issue pki/ca (missing)',
+    'w1',
+    '  write /etc/x',
+    '    because /etc/x is missing',
+    '    because /etc/y was changed on the server',
+    '  start slipway-proxy.service',
+    '    because it is inactive',
+    'w2',
+    '  start slipway-proxy.service',
+    '    because it is inactive',
+  ]);
+});
+
+test('a plan fits only the same cluster, release, inventory and changes', (t) => {
+  const plan = planOf(CHANGES);
+  t.deepEqual(planDifferences(plan, planOf(CHANGES)), []);
+  t.deepEqual(planDifferences(plan, planOf(CHANGES, { release: 'r2', inventory: 'i2' })), [
+    'it is for the release r1, not r2',
+    'the inventory was changed',
+  ]);
+  const moved = [
+    ...CHANGES.slice(0, 2),
+    { ...CHANGES[2]!, change: 'restart slipway-proxy.service' },
+    CHANGES[3]!,
+  ];
+  t.deepEqual(planDifferences(plan, planOf(moved)), [
+    '- w2: start slipway-proxy.service (it is inactive)',
+    '+ w2: restart slipway-proxy.service (it is inactive)',
+  ]);
+});
+
+test('a plan is read back as it was written; an edited one is refused', (t) => {
+  const plan = planOf(CHANGES);
+  t.deepEqual(parsePlan(JSON.stringify(plan, null, 2)), plan);
+  const edited = { ...plan, changes: plan.changes.slice(1) };
+  t.throws(() => parsePlan(JSON.stringify(edited)), { code: 'E_PLAN', message: /was edited/ });
+  t.throws(() => parsePlan('no'), { code: 'E_PLAN', message: /is no JSON/ });
+  t.throws(() => parsePlan('{"version": 9}'), { code: 'E_PLAN', message: /of version 9/ });
+  t.throws(() => parsePlan('null'), { code: 'E_PLAN' });
+});
