@@ -22,6 +22,8 @@ export interface ClusterPkiOptions extends IdentityOptions {
   leafDurationMs?: number;
   /** A leaf with less than this left is reissued. 30 days where absent. */
   renewBeforeMs?: number;
+  /** Leaves that begin before it are reissued. None where absent. */
+  renewIssuedBeforeMs?: number;
   /** Encrypts new root keys, and opens encrypted ones where something must be signed. */
   passphrase?: string;
 }
@@ -178,6 +180,7 @@ function identityFault(
   ) {
     return 'the subject changed';
   }
+  if (found.notBeforeMs < (options.renewIssuedBeforeMs ?? 0)) return 'renewed';
   const { dnsNames, ipAddresses } = found;
   if (!sameSet(dnsNames, spec.dnsNames) || !sameSet(ipAddresses, spec.ipAddresses)) {
     return 'names or addresses changed';

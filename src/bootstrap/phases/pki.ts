@@ -10,35 +10,42 @@ export const pki: ClusterPhase = {
   id: 'pki',
   title: 'Issue certificates',
   kind: 'check',
-  run: async (cluster) => {
-    const { inventory } = cluster;
-    const existing = await cluster.state.readPki();
-    const { files, issued } = clusterPki(
-      {
-        clock: cluster.clock,
-        algorithm: inventory.cluster.keys,
-        nodes: cluster.nodes.map((node) => ({
-          name: node.name,
-          addresses: [node.address],
-          controlPlane: node.isControlPlane,
-        })),
-        serviceAddress: cluster.serviceAddress(1),
-        clusterDomain: inventory.network.domain,
-        extraNames: [
-          ...inventory.api.extraNames,
-          ...(inventory.api.virtualAddress === undefined ? [] : [inventory.api.virtualAddress]),
-        ],
-        ...(cluster.passphrase === undefined ? {} : { passphrase: cluster.passphrase }),
-      },
-      existing,
-    );
-    cluster.pki = files;
-    for (const { path, reason } of issued) {
-      await cluster.change(`issue ${path} (${reason})`, () => keep(cluster.state, path, files));
-    }
-    await keepStoreKeys(cluster, existing[ENCRYPTION_KEYS]);
-  },
+  run: (cluster) => issueCertificates(cluster),
 };
+
+/** With `renewIssuedBeforeMs`, leaves that are older are issued anew, however long they would live. */
+export async function issueCertificates(
+  cluster: Cluster,
+  options: { renewIssuedBeforeMs?: number } = {},
+): Promise<void> {
+  const { inventory } = cluster;
+  const existing = await cluster.state.readPki();
+  const { files, issued } = clusterPki(
+    {
+      ...options,
+      clock: cluster.clock,
+      algorithm: inventory.cluster.keys,
+      nodes: cluster.nodes.map((node) => ({
+        name: node.name,
+        addresses: [node.address],
+        controlPlane: node.isControlPlane,
+      })),
+      serviceAddress: cluster.serviceAddress(1),
+      clusterDomain: inventory.network.domain,
+      extraNames: [
+        ...inventory.api.extraNames,
+        ...(inventory.api.virtualAddress === undefined ? [] : [inventory.api.virtualAddress]),
+      ],
+      ...(cluster.passphrase === undefined ? {} : { passphrase: cluster.passphrase }),
+    },
+    existing,
+  );
+  cluster.pki = files;
+  for (const { path, reason } of issued) {
+    await cluster.change(`issue ${path} (${reason})`, () => keep(cluster.state, path, files));
+  }
+  await keepStoreKeys(cluster, existing[ENCRYPTION_KEYS]);
+}
 
 /** The keys that encrypt Secrets in the store; lost ones are not made anew, since what they wrote could not be read. */
 async function keepStoreKeys(cluster: Cluster, existing: string | undefined): Promise<void> {
