@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Storage } from '../storage/storage.ts';
+import type { AdmissionConfig } from './admission/admission-config.ts';
 import type { AuditOptions } from './audit/auditor.ts';
 import type { AnonymousConfig } from './authn/authentication-config.ts';
 import type { RequestHeaderNames } from './authn/certificates.ts';
@@ -48,6 +49,8 @@ export interface ApiServerOptions {
   proxyClient?: () => { certPem: string; keyPem: string };
   /** What is recorded of requests, and where. Default: nothing. */
   audit?: AuditOptions;
+  /** Which admission plugins run, and what they are told. Default: upstream's. */
+  admission?: AdmissionConfig;
   /** Shown by /version. */
   build?: { version: string; commit: string; date: string };
   limits?: Partial<HttpLimits>;

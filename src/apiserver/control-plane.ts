@@ -141,6 +141,7 @@ export class ControlPlane {
         random: (limit) => random.below(limit),
         webhooks: this.admissionWebhooks,
         policies: this.admissionPolicies,
+        ...(options.admission ? { config: options.admission } : {}),
       }),
     );
     const { cache, store, table } = this;

@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import type { ApiServerOptions } from '../apiserver/api-server-options.ts';
 import type { Storage } from '../storage/storage.ts';
 import { accessOptions, addAccessFlags, type AccessFlags } from './apiserver-access.ts';
+import { addAdmissionFlags, admissionOptions, type AdmissionFlags } from './apiserver-admission.ts';
 import { addAuditFlags, auditOptions, type AuditFlags } from './apiserver-audit.ts';
 import { openStore, type StoreFlags } from './open-store.ts';
 import {
@@ -16,7 +17,7 @@ import {
 } from './component.ts';
 
 interface ApiServerFlags
-  extends Omit<ComponentFlags, 'metricsBindAddress'>, StoreFlags, AccessFlags, AuditFlags {
+  extends Omit<ComponentFlags, 'metricsBindAddress'>, StoreFlags, AccessFlags, AuditFlags, AdmissionFlags {
   metricsBindAddress?: BindAddress;
   bindAddress: string;
   securePort: number;
@@ -100,6 +101,7 @@ export function apiServerCommand(): Command {
     .addHelpText('after', EXAMPLES);
   addAccessFlags(command);
   addAuditFlags(command);
+  addAdmissionFlags(command);
   return addComponentFlags(command).action((flags: ApiServerFlags) =>
     runAsComponent('slipway-apiserver', flags, (context) => runWithStore(flags, context)),
   );
@@ -159,6 +161,7 @@ async function serverOptions(flags: ApiServerFlags): Promise<Omit<ApiServerOptio
     ...(await proxyClient(flags)),
     ...(await accessOptions(flags)),
     ...(await auditOptions(flags)),
+    ...(await admissionOptions(flags)),
     build: { ...releaseInfo(), date: '' },
   };
 }

@@ -22,6 +22,7 @@ import { nodeLifecycleController } from './node-lifecycle/node-lifecycle.ts';
 import { podGcController } from './pod-gc/pod-gc.ts';
 import { podRangesController } from './pod-ranges/pod-ranges.ts';
 import { replicaSetController, replicationControllerController } from './replicaset/replicaset.ts';
+import { resourceQuotaController } from './resource-quota/resource-quota.ts';
 import { rootCaController } from './root-ca/root-ca.ts';
 import { serviceAccountController } from './serviceaccount/serviceaccount.ts';
 import type { ControllerContext, ControllerDefinition } from './shared/controller.ts';
@@ -95,6 +96,7 @@ function controllers(options: ControllerManagerOptions): ControllerDefinition[] 
     endpointsController,
     disruptionController,
     podGcController,
+    resourceQuotaController,
     namespaceController,
     garbageCollectorController,
   ];

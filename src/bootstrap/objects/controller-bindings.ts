@@ -20,6 +20,7 @@ const CONTROLLERS = [
   'pod-garbage-collector',
   'replicaset-controller',
   'replication-controller',
+  'resourcequota-controller',
   'root-ca-cert-publisher',
   'service-account-controller',
   'statefulset-controller',
