@@ -16,7 +16,12 @@ const EXAMPLES = `
 Examples:
   slipway bundle -o packages.tar
   slipway bundle -o packages.tar --suite trixie
-  slipway up --inventory cluster.yaml --bundle packages.tar`;
+  slipway up --inventory cluster.yaml --bundle packages.tar
+
+Exit codes:
+  0  the file is written
+  1  it failed; the message says why
+  2  wrong usage`;
 
 const ARCHITECTURES: Record<string, string> = { x64: 'amd64', arm64: 'arm64' };
 

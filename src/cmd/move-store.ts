@@ -5,7 +5,12 @@ Examples:
   systemctl stop slipway-apiserver slipway-etcd
   slipway move-store --from /var/lib/slipway/store --to /var/lib/slipway/etcd/data
 
-"slipway join" calls it on the server whose embedded store it moves. Every revision stays what it was.`;
+"slipway join" calls it on the server whose embedded store it moves. Every revision stays what it was.
+
+Exit codes:
+  0  everything is copied
+  1  it failed; the message says why
+  2  wrong usage`;
 
 export function moveStoreCommand(): Command {
   return new Command('move-store')

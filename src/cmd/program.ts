@@ -111,6 +111,11 @@ const COMMANDS: Record<string, Entry> = {
     group: 'Commands:',
     load: async () => (await import('./sandbox-image.ts')).sandboxImageCommand(),
   },
+  completion: {
+    summary: 'print a completion script for bash, zsh or fish',
+    group: 'Commands:',
+    load: async () => (await import('./completion.ts')).completionCommand(loadTree),
+  },
   version: {
     summary: 'print version and commit',
     group: 'Commands:',
@@ -165,6 +170,14 @@ const COMMANDS: Record<string, Entry> = {
 
 /** Each has a bundle of its own in the executable. */
 export const COMMAND_NAMES: readonly string[] = Object.keys(COMMANDS);
+
+/** Every command that people call, loaded: for completion and documentation. */
+export async function loadTree(): Promise<Array<{ name: string; summary: string; command: Command }>> {
+  const entries = Object.entries(COMMANDS).filter(([, { group }]) => group === 'Commands:');
+  return await Promise.all(
+    entries.map(async ([name, { summary, load }]) => ({ name, summary, command: await load() })),
+  );
+}
 
 const NAME_PREFIX = 'slipway-';
 

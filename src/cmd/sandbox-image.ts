@@ -6,7 +6,12 @@ import { messageOf, SlipwayError } from '../base/errors.ts';
 const EXAMPLES = `
 Examples:
   slipway sandbox-image --output pause.tar
-  ctr -n k8s.io images import pause.tar`;
+  ctr -n k8s.io images import pause.tar
+
+Exit codes:
+  0  the image is written
+  1  it failed; the message says why
+  2  wrong usage`;
 
 export function sandboxImageCommand(): Command {
   return new Command('sandbox-image')

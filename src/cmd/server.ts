@@ -18,7 +18,12 @@ Examples:
   slipway server --data-dir ./cluster --port 0          any free port; the kubeconfig has it
   KUBECONFIG=./cluster/admin.kubeconfig kubectl create deployment web --image=nginx
 
-There are no nodes, so pods stay Pending: it is the API, the controllers and the scheduler.`;
+There are no nodes, so pods stay Pending: it is the API, the controllers and the scheduler.
+
+Exit codes:
+  0  stopped by a signal
+  1  it failed; the message says why
+  2  wrong usage`;
 
 export function serverCommand(): Command {
   const command = new Command('server')

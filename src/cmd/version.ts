@@ -4,7 +4,11 @@ import { releaseInfo } from '../base/version.ts';
 const EXAMPLES = `
 Examples:
   slipway version
-  slipway version --output json`;
+  slipway version --output json
+
+Exit codes:
+  0  printed
+  2  wrong usage`;
 
 export function versionCommand(): Command {
   return new Command('version')
