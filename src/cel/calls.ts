@@ -217,7 +217,7 @@ export function isOfType(type: Type, value: Value): boolean {
     case 'struct':
     case 'opaque':
       if (type.name === 'optional_type') return value instanceof Optional;
-      return (value instanceof OpaqueValue && value.type.name === type.name) || value instanceof MapValue;
+      return value instanceof OpaqueValue && value.type.name === type.name;
     case 'type':
       return value instanceof TypeValue;
     case 'uint':
