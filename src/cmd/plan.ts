@@ -1,15 +1,13 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import { messageOf, SlipwayError } from '../base/errors.ts';
 import type { Plan } from '../bootstrap/actions/plan.ts';
-import { addOperatorOptions, EXIT_CODES, printLine, runOperation, type OperatorFlags } from './operator.ts';
-import { tellUpResult } from './up.ts';
+import { addOperatorOptions, printLine, runOperation, type OperatorFlags } from './operator.ts';
 
 interface PlanFlags extends OperatorFlags {
   out?: string;
 }
 
-const PLAN_EXAMPLES = `
+const EXAMPLES = `
 Examples:
   slipway plan --inventory cluster.yaml                     what would change on each server, and why
   slipway plan --inventory cluster.yaml --out plan.json     keep it, and let "slipway apply plan.json" do just that
@@ -21,13 +19,6 @@ Exit codes:
   3  something would change
   130  interrupted`;
 
-const APPLY_EXAMPLES = `
-Examples:
-  slipway apply plan.json --inventory cluster.yaml
-
-The servers are looked at again first: where anything differs from the plan, nothing is changed.
-${EXIT_CODES}`;
-
 const EXIT_CHANGES = 3;
 
 export function planCommand(): Command {
@@ -36,7 +27,7 @@ export function planCommand(): Command {
   );
   return addOperatorOptions(command)
     .option('--out <file>', 'write the plan to a file, for "slipway apply"')
-    .addHelpText('after', PLAN_EXAMPLES)
+    .addHelpText('after', EXAMPLES)
     .action(async (flags: PlanFlags) => {
       const { makePlan, describePlan } = await import('../bootstrap/actions/plan.ts');
       let plan: Plan | undefined;
@@ -62,33 +53,4 @@ export function planCommand(): Command {
 function summary({ changes, hash }: Plan): string {
   const servers = new Set(changes.flatMap(({ node }) => node ?? []));
   return `${changes.length} changes on ${servers.size} servers; plan ${hash.slice(0, 12)}`;
-}
-
-export function applyCommand(): Command {
-  const command = new Command('apply')
-    .description('make exactly the changes of a plan, or none where the world has moved')
-    .argument('<file>', 'a plan that "slipway plan --out" wrote');
-  return addOperatorOptions(command)
-    .addHelpText('after', APPLY_EXAMPLES)
-    .action(async (file: string, flags: OperatorFlags) => {
-      const { applyPlan, parsePlan } = await import('../bootstrap/actions/plan.ts');
-      await runOperation(
-        flags,
-        async (options) => applyPlan(parsePlan(await readPlan(file)), options),
-        (result, durationMs) => {
-          tellUpResult(result, flags, durationMs);
-        },
-      );
-    });
-}
-
-async function readPlan(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    throw new SlipwayError('E_FILE', `${file} cannot be read: ${messageOf(cause)}`, {
-      cause,
-      hint: 'name the file that "slipway plan --out" wrote',
-    });
-  }
 }

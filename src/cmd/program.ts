@@ -39,7 +39,7 @@ const COMMANDS: Record<string, Entry> = {
   apply: {
     summary: 'make exactly the changes of a plan',
     group: 'Commands:',
-    load: async () => (await import('./plan.ts')).applyCommand(),
+    load: async () => (await import('./apply.ts')).applyCommand(),
   },
   'rotate-store-key': {
     summary: 'replace the key that Secrets are encrypted with in the store',
