@@ -9,7 +9,7 @@ import { ETCD_UNIT, peerUrl } from '../components/etcd.ts';
 import { identityOf, serversForPeople } from '../components/files.ts';
 import { cordon, nodeNamed, uncordon } from '../drain/cordon.ts';
 import { evictPods, podsOn } from '../drain/drain.ts';
-import { certificatesOf, recordRemovedNode } from '../objects/removed-nodes.ts';
+import { certificatesOf, recordRemovedNode, removedAtMs } from '../objects/removed-nodes.ts';
 import { EtcdAccess } from '../etcd/access.ts';
 import { hasServedEtcd } from '../etcd/state.ts';
 import type { ClusterPhase, Phase } from '../phase.ts';
@@ -121,7 +121,10 @@ async function deleteNode(cluster: Cluster, { leaving }: Removal): Promise<void>
   const client = apiOf(cluster);
   const { name } = leaving;
   const certificates = certificatesOf(cluster.pki, name);
-  if (certificates.length > 0) {
+  const node = await nodeNamed(client, name);
+  // An interrupted run may have come beyond this.
+  const done = node === undefined && (await removedAtMs(client, name)) !== undefined;
+  if (certificates.length > 0 && !done) {
     // First: a kubelet that still runs somewhere would make its node again.
     await cluster.change(`let nobody believe the certificates of ${name} any more`, () =>
       recordRemovedNode(client, { name, certificates, removedAtMs: cluster.clock.now() }),
@@ -137,7 +140,7 @@ async function deleteNode(cluster: Cluster, { leaving }: Removal): Promise<void>
       }
     });
   }
-  if ((await nodeNamed(client, name)) !== undefined) {
+  if (node !== undefined) {
     await cluster.change(`delete node ${name}`, async () => {
       await gone(client.delete(NODES, { name }));
       await gone(client.delete(LEASES, { namespace: 'kube-node-lease', name }));
