@@ -42,7 +42,7 @@ async function slipway(...args: string[]): Promise<string> {
 type Listed = FoundCertificate & { daysLeft: number };
 
 async function list(): Promise<{ code: number; certificates: Listed[] }> {
-  const { code, stdout } = await cluster.slipway(['certs', 'list', '--output', 'json']);
+  const { code, stdout } = await cluster.slipway(['certs list', '--output', 'json']);
   const last = stdout.trim().split('\n').at(-1) ?? '';
   return { code, ...(JSON.parse(last) as { certificates: Listed[] }) };
 }
@@ -74,12 +74,12 @@ labTest(
   'after a renewal the ports show the new certificates, and the authorities are the old ones',
   async (t) => {
     const before = (await list()).certificates;
-    t.regex(await slipway('certs', 'renew', '--dry-run'), /^\d+ changes would be made/m);
+    t.regex(await slipway('certs renew', '--dry-run'), /^\d+ changes would be made/m);
     t.is(
       at((await list()).certificates, 'cp1', 'port 6443')?.serialNumber,
       at(before, 'cp1', 'port 6443')?.serialNumber,
     );
-    await slipway('certs', 'renew');
+    await slipway('certs renew');
     const { code, certificates: after } = await list();
     t.is(code, 0);
     for (const [server, where] of [
@@ -172,7 +172,7 @@ labTest('when every certificate has expired, one command over SSH brings the clu
     t.true((at(expired.certificates, server, where)?.daysLeft ?? 0) < 0, where);
   }
   const startedMs = performance.now();
-  await slipway('certs', 'renew');
+  await slipway('certs renew');
   t.log(`back after ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
   const renewed = await list();
   t.deepEqual(

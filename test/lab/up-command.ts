@@ -27,7 +27,7 @@ export async function slipwayUp(lab: Lab, run: UpRun): Promise<CommandResult> {
   return await lab.fabricTryExec(command, { env, timeoutMs: run.timeoutMs ?? 60_000 });
 }
 
-/** Any command on an inventory, in the same way. */
+/** Any command on an inventory, in the same way; 'certs list' is one, too. */
 export async function slipwayCommand(lab: Lab, name: string, run: UpRun): Promise<CommandResult> {
   const { command, env } = await upCommand(lab, run, name);
   return await lab.fabricTryExec(command, { env, timeoutMs: run.timeoutMs ?? 60_000 });

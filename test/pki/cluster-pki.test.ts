@@ -54,6 +54,22 @@ test('every identity of the cluster verifies against its root with openssl', (t)
   }
 });
 
+test('a renewal reissues every leaf that is older than its beginning, and no authority', (t) => {
+  const first = clusterPki(options).files;
+  const begunMs = systemClock.now() + 60_000;
+  const clock = { ...options, clock: new Proxy(systemClock, { get: later }) };
+  const renewed = clusterPki({ ...clock, renewIssuedBeforeMs: begunMs }, first);
+  t.is(renewed.issued.length, 2 + 3 + 3 + 9);
+  t.true(renewed.issued.every(({ path, reason }) => !path.startsWith('pki/') && reason === 'renewed'));
+  for (const path of ['pki/ca.crt', 'pki/signer.crt', 'pki/sa.key']) t.is(renewed.files[path], first[path]);
+  // An interrupted renewal goes on: what it issued already is kept.
+  t.deepEqual(clusterPki({ ...clock, renewIssuedBeforeMs: begunMs }, renewed.files).issued, []);
+});
+
+/** An hour from now. */
+const later = (target: typeof systemClock, name: string | symbol): unknown =>
+  name === 'now' ? () => target.now() + 3_600_000 : Reflect.get(target, name);
+
 test('identities carry the names that Kubernetes knows them by', (t) => {
   const { files } = clusterPki(options);
   const subject = (path: string) => parseCertificate(files[`${path}.crt`] ?? '').subject;

@@ -18,6 +18,8 @@ const KUBELET_UNIT = 'slipway-kubelet.service';
 const KUBELET_CERTIFICATE = '/var/lib/kubelet/pki/kubelet-client-current.pem';
 /** When a renewal began that has not ended: what was issued since is not issued again. */
 const BEGUN = 'renewal.json';
+/** A renewal that broke off longer ago is not continued: the next one is a new one. */
+const CONTINUED_WITHIN_MS = 86_400_000;
 /** Certificates begin so long before they are made. */
 const BACKDATE_MS = 5 * 60_000;
 const KUBELET_RENEWED_MS = 60_000;
@@ -93,11 +95,12 @@ const issueAnew: ClusterPhase = {
   title: 'Issue certificates anew',
   kind: 'check',
   run: async (cluster) => {
+    const nowMs = cluster.clock.now();
     const text = await cluster.state.read(BEGUN);
-    const begunMs =
-      text === undefined ? cluster.clock.now() : (JSON.parse(text) as { begunMs: number }).begunMs;
-    if (text === undefined && !cluster.dryRun)
-      await cluster.state.write(BEGUN, `${JSON.stringify({ begunMs })}\n`);
+    const lastMs = text === undefined ? 0 : (JSON.parse(text) as { begunMs: number }).begunMs;
+    const goesOn = nowMs - lastMs < CONTINUED_WITHIN_MS;
+    const begunMs = goesOn ? lastMs : nowMs;
+    if (!goesOn && !cluster.dryRun) await cluster.state.write(BEGUN, `${JSON.stringify({ begunMs })}\n`);
     // Certificates know whole seconds.
     await issueCertificates(cluster, {
       renewIssuedBeforeMs: Math.floor(begunMs / 1000) * 1000 - BACKDATE_MS,
