@@ -1,5 +1,6 @@
 /** A reset puts servers back to what they were before, strangers' things included, and a cluster can be made again. */
 import { once } from 'node:events';
+import { join } from 'node:path';
 import test from 'ava';
 import { clientManifest, readyPods, webManifest } from '../e2e/workload.ts';
 import { kubectlSkipReason } from '../helpers/kubectl.ts';
@@ -170,11 +171,51 @@ labTest('a reset that is killed in the middle goes on when it is run again', asy
   }
 });
 
-labTest('a second reset finds nothing, and a cluster can be made again', async (t) => {
-  const again = await reset();
-  t.is(again.code, 0, again.stdout + again.stderr);
-  t.is(again.stdout.match(/had nothing of slipway/g)?.length, 3);
-  const made = await slipwayUp(cluster.lab, cluster.upRun);
-  t.is(made.code, 0, made.stdout + made.stderr);
-  await cluster.nodesReady();
-});
+labTest(
+  'a second reset finds nothing, and a cluster can be made again, by a plan that is applied',
+  async (t) => {
+    const again = await reset();
+    t.is(again.code, 0, again.stdout + again.stderr);
+    t.is(again.stdout.match(/had nothing of slipway/g)?.length, 3);
+    const file = join(cluster.lab.directory, 'plan.json');
+    const planned = await slipwayCommand(cluster.lab, 'plan', { ...cluster.upRun, flags: ['--out', file] });
+    t.is(planned.code, 3, planned.stdout + planned.stderr);
+    t.regex(planned.stdout, /^w2\n(.*\n)* {2}start slipway-kubelet\.service\n {4}because it is /m);
+    t.is(await cluster.server('w2').exec('ls -d /var/lib/slipway /etc/kubernetes 2>/dev/null || true'), '');
+    const applied = await slipwayCommand(cluster.lab, `apply ${file}`, cluster.upRun);
+    t.is(applied.code, 0, applied.stdout + applied.stderr);
+    await cluster.nodesReady();
+    const nothing = await slipwayCommand(cluster.lab, 'plan', cluster.upRun);
+    t.is(nothing.code, 0, nothing.stdout + nothing.stderr);
+    t.is(nothing.stdout, 'no changes\n');
+  },
+);
+
+labTest(
+  'a plan names what somebody changed on a server; when more has changed it is not applied',
+  async (t) => {
+    const file = join(cluster.lab.directory, 'plan.json');
+    await cluster.server('w1').exec('echo "# by hand" >>/etc/kubernetes/proxy.conf');
+    const planned = await slipwayCommand(cluster.lab, 'plan', { ...cluster.upRun, flags: ['--out', file] });
+    t.is(
+      planned.stdout.replace(/; plan \w+/, ''),
+      `w1
+  write /etc/kubernetes/proxy.conf
+    because /etc/kubernetes/proxy.conf was changed on the server since it was written
+1 changes on 1 servers
+`,
+    );
+    await cluster.server('w2').exec('systemctl stop slipway-dns');
+    const stale = await slipwayCommand(cluster.lab, `apply ${file}`, cluster.upRun);
+    t.is(stale.code, 2, stale.stdout + stale.stderr);
+    t.regex(
+      stale.stderr,
+      /no longer fits:\n {2}\+ w2: start slipway-dns\.service \(it is inactive\) \[E_PLAN_STALE\]/,
+    );
+    t.regex(await cluster.server('w1').exec('cat /etc/kubernetes/proxy.conf'), /# by hand/);
+    await cluster.server('w2').exec('systemctl start slipway-dns');
+    const applied = await slipwayCommand(cluster.lab, `apply ${file}`, cluster.upRun);
+    t.is(applied.code, 0, applied.stdout + applied.stderr);
+    t.notRegex(await cluster.server('w1').exec('cat /etc/kubernetes/proxy.conf'), /# by hand/);
+  },
+);
