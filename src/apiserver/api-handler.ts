@@ -12,6 +12,8 @@ import { dispatch, isLongRunning } from './handlers/dispatch.ts';
 import type { Exchange } from './http/exchange.ts';
 import type { HttpLimits } from './http/limits.ts';
 import { parseRequestInfo } from './http/request-info.ts';
+import type { Fairness } from './fairness/fairness.ts';
+import { takeTurn } from './fairness/turn.ts';
 import type { InFlight } from './in-flight.ts';
 import type { ServerMetrics } from './metrics.ts';
 import type { PathHandler } from './path-handler.ts';
@@ -51,6 +53,8 @@ export interface ApiHandlerOptions {
   paths: readonly PathHandler[];
   limits: HttpLimits;
   inFlight: InFlight;
+  /** Whose turn it is; without it only `inFlight` limits. */
+  fairness: Fairness | undefined;
   metrics: ServerMetrics;
   clock: Clock;
   log: Logger;
@@ -93,6 +97,7 @@ export class ApiHandler {
     const auditId = request.headers['audit-id']?.toString() ?? randomUUID();
     const about = { request, info, auditId, receivedMs: clock.now() };
     const trail = new AuditTrail(this.#options.auditor, about, longRunning);
+    const turn: Turn = { end: undefined };
     let timer: Timer | undefined;
     let code = 0;
     if (!longRunning) {
@@ -106,12 +111,13 @@ export class ApiHandler {
       response.setHeader('cache-control', 'no-cache, private');
       if (this.#closing && info.path !== '/livez') throw serviceUnavailable('apiserver is shutting down');
       if (!release) throw tooManyRequests('too many requests, please try again later.', 1);
-      await raceTimeout(this.#chain(exchange, info, trail), request.signal, longRunning);
+      await raceTimeout(this.#chain(exchange, info, trail, turn), request.signal, longRunning);
     } catch (error) {
       code = this.#fail(exchange, info, error, trail);
     } finally {
       timer?.cancel();
       release?.();
+      turn.end?.();
       this.#running.delete(exchange);
       code ||= response.statusCode || (request.upgrade ? 101 : 200);
       trail.complete(code);
@@ -120,13 +126,20 @@ export class ApiHandler {
     }
   }
 
-  async #chain(exchange: Exchange, info: RequestInfo, trail: AuditTrail): Promise<void> {
+  async #chain(exchange: Exchange, info: RequestInfo, trail: AuditTrail, turn: Turn): Promise<void> {
     const { request } = exchange;
     const { impersonate, paths } = this.#options;
     const asker = await this.#authenticate(request, trail);
     const response = trail.authenticated(asker, exchange.response);
     const user = impersonate ? await impersonate(request, asker) : asker;
     trail.impersonated(asker, user);
+    const { fairness } = this.#options;
+    if (fairness && (info.verb === 'watch' || !isLongRunning(info, request.query))) {
+      const taken = takeTurn(fairness, { info, user, request, response });
+      turn.end = taken instanceof Promise ? await taken : taken;
+      // A watch waits for its turn; what it does afterwards takes no seat.
+      if (info.verb === 'watch') turn.end();
+    }
     const warnings = new Warnings(response);
     const context: RequestContext = {
       info,
@@ -206,6 +219,11 @@ export class ApiHandler {
     }
     return status.httpCode;
   }
+}
+
+/** What a request holds until it is answered. */
+interface Turn {
+  end: (() => void) | undefined;
 }
 
 /** Rejects as soon as the time is up: the work may go on, as upstream's may. */

@@ -49,6 +49,11 @@ export interface ApiServerOptions {
   proxyClient?: () => { certPem: string; keyPem: string };
   /** What is recorded of requests, and where. Default: nothing. */
   audit?: AuditOptions;
+  /** False limits requests by their number alone. Default true. */
+  priorityAndFairness?: boolean;
+  /** Requests under way at once; with fairness their sum is shared out. Default 400 reads and 200 writes. */
+  maxRequestsInflight?: number;
+  maxMutatingRequestsInflight?: number;
   /** Which admission plugins run, and what they are told. Default: upstream's. */
   admission?: AdmissionConfig;
   /** Shown by /version. */

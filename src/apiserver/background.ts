@@ -11,6 +11,7 @@ import { ensureKubernetesService, writeKubernetesEndpoints } from './bootstrap/k
 import { ensureNamespaces } from './bootstrap/namespaces.ts';
 import { ServerLeases } from './bootstrap/server-leases.ts';
 import type { ControlPlane } from './control-plane.ts';
+import { keepFairnessObjects } from './fairness/keep-objects.ts';
 import { ensureSystemPriorityClasses } from './resources/scheduling/system-classes.ts';
 import { StaleRewriter } from './encryption/rewrite.ts';
 import { compactor, every, expirer } from './maintenance.ts';
@@ -18,6 +19,7 @@ import { compactor, every, expirer } from './maintenance.ts';
 const ENDPOINTS_EVERY_MS = 10_000;
 const TRUST_EVERY_MS = 60_000;
 const REPAIR_EVERY_MS = 180_000;
+const FAIRNESS_EVERY_MS = 60_000;
 
 /** What the server does by itself beside answering. */
 export class Background {
@@ -46,6 +48,7 @@ export class Background {
     await ensureNamespaces(store);
     await ensureDefaultRoles(store);
     await ensureSystemPriorityClasses(store);
+    await keepFairnessObjects(store, options.clock);
     await this.#controlPlane.network.repair(store, options.clock.now());
     const cidrs = options.serviceClusterIpRanges ?? ['10.96.0.0/12'];
     await ensureKubernetesService({
@@ -72,6 +75,9 @@ export class Background {
       every(ENDPOINTS_EVERY_MS, "publishing the server's address", deps, signal, () => this.#publish()),
       every(REPAIR_EVERY_MS, 'repair of service addresses', deps, signal, () =>
         this.#controlPlane.network.repair(store, options.clock.now()),
+      ),
+      every(FAIRNESS_EVERY_MS, 'upkeep of priority and fairness', deps, signal, () =>
+        keepFairnessObjects(store, options.clock),
       ),
       every(IDENTITY_RENEW_EVERY_MS, "renewal of the server's lease", deps, signal, () =>
         this.#identity.renew(),

@@ -20,6 +20,8 @@ import { DiscoveryHandler } from './discovery/discovery-handler.ts';
 import type { HealthCheck } from './health/health-handler.ts';
 import { HealthHandler } from './health/health-handler.ts';
 import type { HttpLimits } from './http/limits.ts';
+import { FairnessDebugHandler } from './fairness/debug-handler.ts';
+import { Fairness } from './fairness/fairness.ts';
 import { InFlight } from './in-flight.ts';
 import { MetricsHandler, ServerMetrics } from './metrics.ts';
 import { OpenApiHandler } from './openapi/openapi-handler.ts';
@@ -70,7 +72,8 @@ export class ControlPlane {
   readonly admissionWebhooks: AdmissionWebhooks;
   readonly admissionPolicies: AdmissionPolicies;
   readonly metrics = new ServerMetrics();
-  readonly #inFlight = new InFlight();
+  readonly #inFlight: InFlight;
+  readonly #fairness: Fairness | undefined;
   /** Names of start-up steps that are not done yet; while there are any, /readyz fails. */
   readonly pendingSteps = new Set<string>(['bootstrap']);
   stopping = false;
@@ -97,6 +100,8 @@ export class ControlPlane {
     this.store = new ServerObjectStore(this.table, () => this.env);
     const feed = new CacheFeed(this.cache, parsed);
     const resolver = new ServiceResolver(this.store);
+    this.#inFlight = inFlightOf(options);
+    this.#fairness = this.#createFairness(feed);
     this.webhookClient = new WebhookClient({ resolver, clock });
     this.policy = createPolicy({
       reader: this.store,
@@ -177,6 +182,7 @@ export class ControlPlane {
         new HealthHandler(this.#healthChecks()),
         new VersionHandler(versionInfo(this.options.build ?? { version: '0.0.0', commit: '', date: '' })),
         new MetricsHandler(this.metrics),
+        ...(this.#fairness ? [new FairnessDebugHandler(this.#fairness)] : []),
         new OpenidHandler({
           issuer: this.policy.issuer,
           keys: this.policy.tokenKeys,
@@ -196,10 +202,25 @@ export class ControlPlane {
       ],
       limits,
       inFlight: this.#inFlight,
+      fairness: this.#fairness,
       metrics: this.metrics,
       clock,
       log,
     };
+  }
+
+  #createFairness(feed: CacheFeed): Fairness | undefined {
+    const { clock, maxRequestsInflight = 400, maxMutatingRequestsInflight = 200 } = this.options;
+    if (this.options.priorityAndFairness === false) return undefined;
+    return new Fairness({
+      feed,
+      clock,
+      concurrency: maxRequestsInflight + maxMutatingRequestsInflight,
+      objects: (group, resource) =>
+        this.cache.resources().find(({ info }) => info.resource === resource && info.group === group)?.size ??
+        0,
+      watchers: (group, resource) => this.hub.count(group, resource),
+    });
   }
 
   #networkOptions(): Pick<ResourceEnvironment, 'serviceClusterIpRanges' | 'serviceNodePortRange'> {
@@ -236,6 +257,7 @@ export class ControlPlane {
     this.webhookClient.close();
     this.admissionPolicies.stop();
     this.policy.stop();
+    this.#fairness?.stop();
     this.cache.stop();
     this.metrics.close();
   }
@@ -276,6 +298,13 @@ export class ControlPlane {
       },
     ];
   }
+}
+
+/** With fairness it only counts: levels of priority limit. */
+function inFlightOf(options: ControlPlaneOptions): InFlight {
+  const { priorityAndFairness, maxRequestsInflight, maxMutatingRequestsInflight } = options;
+  if (priorityAndFairness !== false) return new InFlight(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+  return new InFlight(maxRequestsInflight, maxMutatingRequestsInflight);
 }
 
 function qualifiedName(info: { group: string; resource: string }): string {

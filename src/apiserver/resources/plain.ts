@@ -1,7 +1,5 @@
 import {
   DEVICECLASSES,
-  FLOWSCHEMAS,
-  PRIORITYLEVELCONFIGURATIONS,
   RESOURCECLAIMS,
   RESOURCECLAIMTEMPLATES,
   RESOURCESLICES,
@@ -15,6 +13,8 @@ import {
 } from './admissionregistration/webhookconfigurations.ts';
 import { apiservices } from './apiregistration/apiservices.ts';
 import { define, statusOf, statusStrategy } from './define.ts';
+import { flowschemas } from './flowcontrol/flowschemas.ts';
+import { prioritylevelconfigurations } from './flowcontrol/prioritylevelconfigurations.ts';
 import { ipaddresses } from './networking/ipaddresses.ts';
 import { servicecidrs } from './networking/servicecidrs.ts';
 import { csidrivers } from './storage/csidrivers.ts';
@@ -36,8 +36,8 @@ export const PLAIN_RESOURCES: readonly ResourceDefinition[] = [
   validatingwebhookconfigurations,
   CRD_DEFINITION,
   apiservices,
-  withStatus(FLOWSCHEMAS),
-  withStatus(PRIORITYLEVELCONFIGURATIONS),
+  flowschemas,
+  prioritylevelconfigurations,
   ipaddresses,
   servicecidrs,
   define(DEVICECLASSES),

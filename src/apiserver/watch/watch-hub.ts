@@ -48,6 +48,14 @@ export class WatchHub {
     }));
   }
 
+  /** Watches of one resource that run. */
+  count(group: string, resource: string): number {
+    for (const [{ info }, feed] of this.#feeds) {
+      if (info.resource === resource && info.group === group) return feed.watchers.size;
+    }
+    return 0;
+  }
+
   /** Feeds a watcher from now on; returns the way to stop. */
   add(watcher: Watcher): () => void {
     const cache = watcher.served.cache;

@@ -41,7 +41,7 @@ export function setters(pod: boolean, containers: readonly Container[]): string 
 export const sorted = (values: Iterable<string>): string[] => [...new Set(values)].sort();
 
 /** Root of such a pod is nobody outside of it. */
-export const hasUserNamespace = ({ spec }: Subject): boolean => spec.hostUsers === false;
+const hasUserNamespace = ({ spec }: Subject): boolean => spec.hostUsers === false;
 
 export const unlessUserNamespace =
   (check: CheckPod): CheckPod =>

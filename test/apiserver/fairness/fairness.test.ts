@@ -1,0 +1,152 @@
+import test from 'ava';
+import { divideSeats } from '../../../src/apiserver/fairness/borrowing.ts';
+import { dealHand, QueueSet } from '../../../src/apiserver/fairness/queue-set.ts';
+import type { Seated } from '../../../src/apiserver/fairness/queue-set.ts';
+import { startControlPlane } from '../../helpers/control-plane.ts';
+import { createClock } from '../../helpers/fake-clock.ts';
+import { RawApi } from '../../helpers/raw-api.ts';
+import { waitFor } from '../../helpers/wait-for.ts';
+
+const NEVER = new AbortController().signal;
+
+test('a flow that floods a level takes turns with one that asks once', async (t) => {
+  const queues = new QueueSet(createClock(), { queues: 64, handSize: 6, queueLengthLimit: 50 }, 15_000);
+  queues.setLimit(2);
+  const running: Seated[] = [];
+  const order: string[] = [];
+  const ask = (flow: string): void => {
+    const seat = queues.enter(flow, 1, NEVER);
+    if (typeof seat === 'string') return;
+    const taken = (one: Seated): void => {
+      order.push(flow);
+      running.push(one);
+    };
+    if (seat instanceof Promise) void seat.then(taken);
+    else taken(seat);
+  };
+  for (let index = 0; index < 40; index++) ask('elephant');
+  ask('mouse');
+  t.is(queues.seatsInUse, 2);
+  // Every queue of the elephant's hand holds requests: at most so many turns pass before the mouse's.
+  for (let turn = 0; turn < 8; turn++) {
+    running.shift()?.release();
+    await Promise.resolve();
+    t.true(queues.seatsInUse <= 2);
+  }
+  t.true(order.includes('mouse'), order.join());
+});
+
+test('what is over a queue is refused, what waits too long or leaves gives its place back', async (t) => {
+  const clock = createClock();
+  const queues = new QueueSet(clock, { queues: 1, handSize: 1, queueLengthLimit: 2 }, 15_000);
+  queues.setLimit(1);
+  const first = queues.enter('a', 1, NEVER);
+  const leaver = new AbortController();
+  const late = queues.enter('a', 1, NEVER) as Promise<Seated>;
+  const left = queues.enter('a', 1, leaver.signal) as Promise<Seated>;
+  t.is(queues.enter('a', 1, NEVER), 'queue-full');
+  leaver.abort();
+  await t.throwsAsync(left, { message: 'cancelled' });
+  const timedOut = t.throwsAsync(late, { message: 'time-out' });
+  await clock.advance(15_001);
+  await timedOut;
+  t.like(queues.counts, { waiting: 0, executing: 1, rejected: 1, timedOut: 1, cancelled: 1 });
+  (first as Seated).release();
+  (first as Seated).release();
+  t.is(queues.seatsInUse, 0);
+});
+
+test('a level that rejects has no queue, and work after the answer keeps its seats', async (t) => {
+  const clock = createClock();
+  const queues = new QueueSet(clock, { queues: 0, handSize: 1, queueLengthLimit: 0 }, 15_000);
+  queues.setLimit(1);
+  const first = queues.enter('a', 1, NEVER) as Seated;
+  t.is(queues.enter('a', 1, NEVER), 'concurrency-limit');
+  first.release(3, 5);
+  t.is(queues.seatsInUse, 3);
+  await clock.advance(6);
+  t.is(queues.seatsInUse, 0);
+});
+
+test('hands are of different queues, and the same flow gets the same ones', (t) => {
+  for (const flow of ['a', 'b', 'c,user', 'd,namespace']) {
+    const hand = dealHand(flow, 128, 6);
+    t.is(new Set(hand).size, 6);
+    t.true(hand.every((card) => card >= 0 && card < 128));
+    t.deepEqual(dealHand(flow, 128, 6), hand);
+  }
+});
+
+test('seats are divided by what is wanted, within bounds', (t) => {
+  const shares = [
+    { target: 10, least: 10, most: 600 },
+    { target: 300, least: 50, most: 600 },
+    { target: 90, least: 90, most: 90 },
+  ];
+  const seats = divideSeats(600, shares);
+  t.is(seats[2], 90);
+  t.true((seats[1] ?? 0) > (seats[0] ?? 0) * 20);
+  t.true(Math.abs(seats.reduce((sum, one) => sum + one, 0) - 600) <= 2);
+});
+
+test('a server has upstream’s objects, names the flow of each request and refuses what is over its level', async (t) => {
+  const plane = await startControlPlane();
+  const api = new RawApi(plane);
+  const other = new RawApi(plane, { identity: plane.identity('jane') });
+  t.teardown(async () => {
+    api.close();
+    other.close();
+    await plane.close();
+  });
+  const root = '/apis/flowcontrol.apiserver.k8s.io/v1';
+  const uidOf = async (kind: string, name: string) =>
+    (await api.get(`${root}/${kind}/${name}`)).json().metadata.uid;
+  const answer = await api.get('/api/v1/namespaces');
+  t.is(answer.headers['x-kubernetes-pf-flowschema-uid'], await uidOf('flowschemas', 'exempt'));
+  const denied = await other.get('/api/v1/namespaces');
+  t.is(denied.status, 403);
+  const defaultUid = await uidOf('prioritylevelconfigurations', 'global-default');
+  t.is(denied.headers['x-kubernetes-pf-prioritylevel-uid'], defaultUid);
+  const fixed = await api.request('PATCH', `${root}/flowschemas/catch-all`, {
+    body: { spec: { matchingPrecedence: 9999 } },
+    headers: { 'content-type': 'application/merge-patch+json' },
+  });
+  t.regex(String(fixed.json()['message']), /spec of 'catch-all' must equal the fixed value/);
+  // A level of no share at all lets one request run, alone.
+  await api.post(`${root}/prioritylevelconfigurations`, {
+    metadata: { name: 'none' },
+    spec: { type: 'Limited', limited: { nominalConcurrencyShares: 0, limitResponse: { type: 'Reject' } } },
+  });
+  await api.post(`${root}/flowschemas`, {
+    metadata: { name: 'jane' },
+    spec: {
+      priorityLevelConfiguration: { name: 'none' },
+      matchingPrecedence: 10,
+      rules: [
+        {
+          subjects: [{ kind: 'User', user: { name: 'jane' } }],
+          nonResourceRules: [{ verbs: ['*'], nonResourceURLs: ['*'] }],
+          resourceRules: [
+            { verbs: ['*'], apiGroups: ['*'], resources: ['*'], clusterScope: true, namespaces: ['*'] },
+          ],
+        },
+      ],
+    },
+  });
+  await api.post('/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', {
+    metadata: { name: 'jane' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' },
+    subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'jane' }],
+  });
+  // A list of what has not happened yet waits for it, and holds its seat.
+  const refused = await waitFor('one of two at once to be refused', async () => {
+    const lists = [0, 1].map(() => other.get('/api/v1/nodes?resourceVersion=900000000'));
+    return (await Promise.all(lists)).find(({ status }) => status === 429);
+  });
+  t.is(refused.body.toString(), 'Too many requests, please try again later.\n');
+  t.is(refused.headers['retry-after'], '1');
+  t.regex(
+    (await api.get('/debug/api_priority_and_fairness/dump_priority_levels')).body.toString(),
+    /^PriorityLevelName, .*\ncatch-all, /,
+  );
+});
