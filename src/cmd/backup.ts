@@ -35,9 +35,7 @@ JSON: {"type":"done","file":"…","bytes":123,"objects":456,"revision":789,"from
 
 export function backupCommand(): Command {
   const command = new Command('backup').description('copy the whole cluster into one encrypted file');
-  const create = command
-    .command('create', { isDefault: true, hidden: true })
-    .description('make a backup (the default)');
+  const create = command.command('create', { isDefault: true }).description('make a backup (the default)');
   addOperatorOptions(create, 'file')
     .requiredOption('-o, --output <file>', 'the file to write; it is replaced when the new one is whole')
     .addHelpText('after', EXAMPLES)
