@@ -5,6 +5,8 @@ const OF_PROCESSES = [
   // Who leads, and which servers and kubelets live: a new process would wait for the old one's lease to end.
   '/registry/leases.coordination.k8s.io/kube-system/',
   '/registry/leases.coordination.k8s.io/kube-node-lease/',
+  // Which API servers live, by their addresses; no object of the API.
+  '/registry/masterleases/',
   '/registry/certificatesigningrequests.certificates.k8s.io/',
   // Whoever holds an old one could join a server of their own.
   '/registry/secrets/kube-system/bootstrap-token-',
