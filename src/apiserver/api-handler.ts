@@ -137,8 +137,9 @@ export class ApiHandler {
     if (fairness && (info.verb === 'watch' || !isLongRunning(info, request.query))) {
       const taken = takeTurn(fairness, { info, user, request, response });
       turn.end = taken instanceof Promise ? await taken : taken;
-      // A watch waits for its turn; what it does afterwards takes no seat.
-      if (info.verb === 'watch') turn.end();
+      // A watch waits for its turn; what it does afterwards takes no seat. Nobody else would end the turn of a
+      // request whose time was up before it came.
+      if (info.verb === 'watch' || request.signal.aborted) turn.end();
     }
     const warnings = new Warnings(response);
     const context: RequestContext = {
