@@ -45,7 +45,8 @@ export function canonicalElement(text: string): PathElement | undefined {
 }
 
 function keysOf(element: PathElement): Array<[string, unknown]> {
-  const keys = JSON.parse(element.slice(2)) as Record<string, unknown>;
+  const keys = (JSON.parse(element.slice(2)) ?? {}) as Record<string, unknown>;
+  if (typeof keys !== 'object' || Array.isArray(keys)) throw new SyntaxError(`no keys: ${element}`);
   return Object.entries(keys).sort(([a], [b]) => compareText(a, b));
 }
 

@@ -21,6 +21,7 @@ test(
   deployment,
   { 'spec.selector': undefined },
   'spec.selector: Required value',
+  'spec.template.metadata.labels: Invalid value: {"app":"web"}: `selector` does not match template `labels`',
 );
 test(
   'an empty selector is refused',
@@ -93,6 +94,7 @@ test(
   deployment,
   { spec: undefined },
   'spec.selector: Required value',
+  'spec.template.metadata.labels: Invalid value: null: `selector` does not match template `labels`',
   'spec.template.spec.containers: Required value',
 );
 
@@ -136,6 +138,7 @@ test(
   replicaSet,
   { 'spec.selector': undefined },
   'spec.selector: Required value',
+  'spec.template.metadata.labels: Invalid value: {"app":"web"}: `selector` does not match template `labels`',
 );
 
 const daemonSet = createRows('daemonsets.apps', workload('DaemonSet'));

@@ -195,6 +195,7 @@ const CHANCE: ReadonlySet<string> = new Set([
   'nodePort',
   'healthCheckNodePort',
   'token',
+  'timeAdded',
   'expirationTimestamp',
   'batch.kubernetes.io/controller-uid',
   'controller-uid',

@@ -13,7 +13,7 @@ import {
 } from '../columns.ts';
 import { defaultPodTemplate } from '../core/pod-spec/defaults.ts';
 import { define, statusOf, statusStrategy } from '../define.ts';
-import { checkImmutable, checkNonNegative } from '../validation/checks.ts';
+import { checkImmutable, checkNonNegative, sameJson } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
 import {
   checkAtMostAll,
@@ -94,12 +94,28 @@ function validateStatus({ status }: DaemonSet, old: DaemonSet): FieldError[] {
   return errors;
 }
 
+const TEMPLATE_GENERATION = 'deprecated.daemonset.template.generation';
+
+/** Counts changes of the template, for clients of versions that are gone. */
+function markTemplate(set: DaemonSet, generation: number): void {
+  const metadata = (set.metadata ??= {});
+  metadata.annotations = { ...metadata.annotations, [TEMPLATE_GENERATION]: String(generation) };
+}
+
 /** Mirrors pkg/registry/apps/daemonset/strategy.go. */
 export const daemonsets = define(DAEMONSETS, {
   shortNames: ['ds'],
   categories: ['all'],
   strategy: {
-    ...statusStrategy,
+    prepareForCreate(set) {
+      statusStrategy.prepareForCreate(set);
+      markTemplate(set, 1);
+    },
+    prepareForUpdate(set, old) {
+      statusStrategy.prepareForUpdate(set, old);
+      const before = Number(old.metadata?.annotations?.[TEMPLATE_GENERATION] ?? 0);
+      markTemplate(set, sameJson(set.spec?.template, old.spec?.template) ? before : before + 1);
+    },
     defaults,
     validateCreate: validate,
     validateUpdate(set, old) {

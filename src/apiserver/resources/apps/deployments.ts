@@ -99,6 +99,7 @@ function validateStatus({ status }: Deployment, old: Deployment): FieldError[] {
       'readyReplicas',
       'availableReplicas',
       'unavailableReplicas',
+      'terminatingReplicas',
     ],
     [
       ['updatedReplicas', 'replicas', replicas],

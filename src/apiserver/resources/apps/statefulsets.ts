@@ -9,15 +9,7 @@ import { define, statusOf, statusStrategy } from '../define.ts';
 import { at, checkEnum, checkFormat, checkNonNegative, sameJson } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
 import { dnsLabel } from '../validation/formats.ts';
-import {
-  checkAtMostAll,
-  checkCounters,
-  checkRollout,
-  checkRunsForever,
-  checkSelectorAndTemplate,
-  isZero,
-  scaleOf,
-} from './workload.ts';
+import { checkCounters, checkRunsForever, checkSelectorAndTemplate, scaleOf } from './workload.ts';
 
 function defaults({ spec }: StatefulSet): void {
   if (!spec) return;
@@ -30,7 +22,6 @@ function defaults({ spec }: StatefulSet): void {
   }
   if (updateStrategy.type === 'RollingUpdate' && updateStrategy.rollingUpdate) {
     updateStrategy.rollingUpdate.partition ??= 0;
-    updateStrategy.rollingUpdate.maxUnavailable ??= 1;
   }
   spec.persistentVolumeClaimRetentionPolicy ??= {};
   spec.persistentVolumeClaimRetentionPolicy.whenDeleted ||= 'Retain';
@@ -103,13 +94,6 @@ function validateStrategy(errors: Errors, path: string, spec: StatefulSetSpec): 
     errors.push(invalid(path, spec.updateStrategy, "must be 'RollingUpdate' or 'OnDelete'"));
   } else if (rollingUpdate) {
     checkNonNegative(errors, `${field}.partition`, rollingUpdate.partition);
-    const { maxUnavailable } = rollingUpdate;
-    if (maxUnavailable === undefined) return;
-    checkRollout(errors, `${field}.maxUnavailable`, maxUnavailable);
-    if (isZero(maxUnavailable)) {
-      errors.push(invalid(`${field}.maxUnavailable`, maxUnavailable, 'cannot be 0'));
-    }
-    checkAtMostAll(errors, `${field}.maxUnavailable`, maxUnavailable);
   }
 }
 
@@ -163,10 +147,22 @@ function validateStatus({ status }: StatefulSet, old: StatefulSet): FieldError[]
     ],
   );
   const collisions = status?.collisionCount ?? 0;
-  if (collisions < (old.status?.collisionCount ?? 0)) {
+  checkNonNegative(errors, 'status.collisionCount', collisions);
+  if (old.status?.collisionCount !== undefined && collisions < old.status.collisionCount) {
     errors.push(invalid('status.collisionCount', collisions, 'cannot be decremented'));
   }
   return errors;
+}
+
+/** More than one pod at a time is behind a feature that is off by default. */
+function dropDisabled({ spec }: StatefulSet): void {
+  delete spec?.updateStrategy?.rollingUpdate?.maxUnavailable;
+}
+
+function warnings({ spec }: StatefulSet): string[] {
+  const text =
+    'spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended';
+  return (spec?.revisionHistoryLimit ?? 0) < 0 ? [text] : [];
 }
 
 /** Mirrors pkg/registry/apps/statefulset/strategy.go. */
@@ -174,7 +170,16 @@ export const statefulsets = define(STATEFULSETS, {
   shortNames: ['sts'],
   categories: ['all'],
   strategy: {
-    ...statusStrategy,
+    prepareForCreate(set) {
+      statusStrategy.prepareForCreate(set);
+      dropDisabled(set);
+    },
+    prepareForUpdate(set, old) {
+      statusStrategy.prepareForUpdate(set, old);
+      dropDisabled(set);
+    },
+    warningsOnCreate: warnings,
+    warningsOnUpdate: warnings,
     defaults,
     validateName: (name) => dnsLabel(name),
     validateCreate: (set) => validate(set, false),

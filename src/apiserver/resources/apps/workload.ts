@@ -19,17 +19,20 @@ export function checkSelectorAndTemplate(
 ): void {
   const { selector, template } = spec;
   const field = child(path, 'selector');
-  if (!selector) errors.push(required(field));
-  else {
-    checkLabelSelector(errors, field, selector);
-    const empty = !Object.keys(selector.matchLabels ?? {}).length && !selector.matchExpressions?.length;
-    if (empty) errors.push(invalid(field, selector, `empty selector is invalid for ${kind}`));
-    else if (!selectorMatches(selector, template?.metadata?.labels)) {
-      const why = '`selector` does not match template `labels`';
-      errors.push(
-        invalid(child(path, 'template', 'metadata', 'labels'), template?.metadata?.labels ?? {}, why),
-      );
-    }
+  if (!selector && kind !== 'daemonset') errors.push(required(field));
+  const problems: Errors = [];
+  checkLabelSelector(problems, field, selector);
+  errors.push(...problems);
+  const empty = !Object.keys(selector?.matchLabels ?? {}).length && !selector?.matchExpressions?.length;
+  if (selector && empty) errors.push(invalid(field, selector, `empty selector is invalid for ${kind}`));
+  else if (problems.length > 0) {
+    // A daemon set's that cannot be read is not complained about twice.
+    const why = kind === 'deployment' ? 'invalid label selector' : '';
+    if (kind !== 'daemonset') errors.push(invalid(field, selector, why));
+  } else if (!selector || !selectorMatches(selector, template?.metadata?.labels)) {
+    const why = '`selector` does not match template `labels`';
+    const labels = template?.metadata?.labels ?? null;
+    errors.push(invalid(child(path, 'template', 'metadata', 'labels'), labels, why));
   }
   if (template) validatePodTemplate(errors, child(path, 'template'), template);
 }

@@ -1,6 +1,6 @@
 import { LEASES } from '../../../api/gen/resources.ts';
 import type { Lease } from '../../../api/gen/types/coordination-v1.ts';
-import { forbidden, invalid } from '../../field-error.ts';
+import { invalid } from '../../field-error.ts';
 import type { FieldError } from '../../field-error.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
 import { define } from '../define.ts';
@@ -15,15 +15,20 @@ function validate({ spec }: Lease): FieldError[] {
     errors.push(invalid('spec.leaseDurationSeconds', seconds, 'must be greater than 0'));
   }
   checkNonNegative(errors, 'spec.leaseTransitions', spec?.leaseTransitions);
-  if (spec?.preferredHolder && !spec.strategy) {
-    errors.push(forbidden('spec.preferredHolder', 'may only be specified if `strategy` is defined'));
-  }
   return errors;
+}
+
+/** Elections that the server coordinates are behind a feature that is off by default. */
+function dropDisabled({ spec }: Lease): void {
+  delete spec?.strategy;
+  delete spec?.preferredHolder;
 }
 
 /** Mirrors pkg/registry/coordination/lease/strategy.go. */
 export const leases = define(LEASES, {
   strategy: {
+    prepareForCreate: dropDisabled,
+    prepareForUpdate: dropDisabled,
     allowCreateOnUpdate: true,
     allowUnconditionalUpdate: false,
     generation: false,

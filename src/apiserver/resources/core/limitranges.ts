@@ -56,11 +56,10 @@ function validateItem(errors: Errors, path: string, item: LimitRangeItem): void 
 }
 
 function validateResource(errors: Errors, path: string, item: LimitRangeItem, name: string): void {
-  const min = item.min?.[name];
-  const max = item.max?.[name];
-  const byDefault = item.default?.[name];
-  const request = item.defaultRequest?.[name];
-  const ratio = item.maxLimitRequestRatio?.[name];
+  // A name may be one that every object has.
+  const own = (list: (typeof LISTS)[number]) => new Map(Object.entries(item[list] ?? {})).get(name);
+  const [min, max, byDefault] = [own('min'), own('max'), own('default')];
+  const [request, ratio] = [own('defaultRequest'), own('maxLimitRequestRatio')];
   const above = (
     list: (typeof LISTS)[number],
     shown: string | undefined,

@@ -1,14 +1,14 @@
 import { SERVICES } from '../../../api/gen/resources.ts';
 import type { Service } from '../../../api/gen/types/core-v1.ts';
-import { forbidden } from '../../field-error.ts';
+import { forbidden, invalid } from '../../field-error.ts';
 import type { FieldError } from '../../field-error.ts';
 import type { ResourceDefinition } from '../../resource-definition.ts';
 import { ageColumn, column, formatLabels, nameColumn } from '../columns.ts';
 import { define, statusOf } from '../define.ts';
-import { checkFormat } from '../validation/checks.ts';
+import { checkFormat, checkOptionalEnum } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
-import { dnsLabel } from '../validation/formats.ts';
-import { ipProblems } from '../validation/ip.ts';
+import { dnsLabel, dnsSubdomain } from '../validation/formats.ts';
+import { ipFamily, ipProblems } from '../validation/ip.ts';
 import { serviceProxy } from './proxies.ts';
 import type { ServiceNetwork } from './service-network.ts';
 import {
@@ -41,12 +41,22 @@ function validateStatus({ spec, status }: Service): FieldError[] {
   const errors: Errors = [];
   const ingress = status?.loadBalancer?.ingress ?? [];
   if (spec?.type !== 'LoadBalancer' && ingress.length > 0) {
-    const why = 'may only be used when `spec.type` is "LoadBalancer"';
+    const why = "may only be used when `spec.type` is 'LoadBalancer'";
     errors.push(forbidden('status.loadBalancer.ingress', why));
   }
   ingress.forEach((one, index) => {
-    const field = `status.loadBalancer.ingress[${index}].ip`;
-    if (one.ip) checkFormat(errors, field, one.ip, ipProblems(one.ip));
+    const field = `status.loadBalancer.ingress[${index}]`;
+    if (one.ip) checkFormat(errors, `${field}.ip`, one.ip, ipProblems(one.ip));
+    if (one.ipMode !== undefined && !one.ip) {
+      errors.push(forbidden(`${field}.ipMode`, 'may not be specified when `ip` is not set'));
+    } else {
+      checkOptionalEnum(errors, `${field}.ipMode`, one.ipMode, ['Proxy', 'VIP']);
+    }
+    if (!one.hostname) return;
+    checkFormat(errors, `${field}.hostname`, one.hostname, dnsSubdomain(one.hostname));
+    if (ipFamily(one.hostname) !== '') {
+      errors.push(invalid(`${field}.hostname`, one.hostname, 'must be a DNS name, not an IP address'));
+    }
   });
   return errors;
 }

@@ -59,6 +59,7 @@ function validateEndpoint(errors: Errors, path: string, endpoint: Endpoint, type
     const problems = ipProblems(address);
     checkFormat(errors, at(field, index), address, problems);
     if (problems.length > 0) return;
+    if (!type.startsWith('IPv')) return;
     if (ipFamily(address) !== type) errors.push(invalid(field, address, `must be an ${type} address`));
     checkFormat(errors, at(field, index), address, endpointIpProblems(address));
   });

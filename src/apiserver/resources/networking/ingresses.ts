@@ -7,14 +7,15 @@ import type {
   IngressClass,
   IngressRule,
 } from '../../../api/gen/types/networking-v1.ts';
-import { invalid, notSupported, required } from '../../field-error.ts';
+import { forbidden, invalid, notSupported, required } from '../../field-error.ts';
 import type { FieldError } from '../../field-error.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
 import { define, statusOf, statusStrategy } from '../define.ts';
+import { rbacNameProblems as pathSegmentName } from '../rbac/rbac-rules.ts';
 import { at, checkFormat, checkImmutable, checkOptionalEnum, child } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
 import { dnsLabel, dnsSubdomain, portName, portNumber, wildcardSubdomain } from '../validation/formats.ts';
-import { ipProblems } from '../validation/ip.ts';
+import { ipFamily, ipProblems } from '../validation/ip.ts';
 
 const hostProblems = (host: string): string[] =>
   host.includes('*') ? wildcardSubdomain(host) : dnsSubdomain(host);
@@ -24,7 +25,7 @@ function validate({ spec }: Ingress): FieldError[] {
   const errors: Errors = [];
   const rules = spec?.rules ?? [];
   if (rules.length === 0 && !spec?.defaultBackend) {
-    errors.push(invalid('spec', rules, 'either `defaultBackend` or `rules` must be specified'));
+    errors.push(invalid('spec', spec ?? {}, 'either `defaultBackend` or `rules` must be specified'));
   }
   if (spec?.defaultBackend) validateBackend(errors, 'spec.defaultBackend', spec.defaultBackend);
   rules.forEach((rule, index) => validateRule(errors, at('spec.rules', index), rule));
@@ -90,7 +91,11 @@ function validateBackend(errors: Errors, path: string, backend: IngressBackend |
   if (service && resource) {
     errors.push(invalid(path, '', 'cannot set both resource and service backends'));
   } else if (!service && !resource) {
-    errors.push(required(path, 'resource or service backend is required'));
+    errors.push(invalid(path, '', 'resource or service backend is required'));
+  }
+  if (resource && !service) {
+    if (!resource.kind) errors.push(required(child(path, 'resource', 'kind')));
+    if (!resource.name) errors.push(required(child(path, 'resource', 'name')));
   }
   if (!service || resource) return;
   const here = child(path, 'service');
@@ -109,7 +114,12 @@ function validateStatus({ status }: Ingress): FieldError[] {
   (status?.loadBalancer?.ingress ?? []).forEach((one, index) => {
     const here = at('status.loadBalancer.ingress', index);
     if (one.ip) checkFormat(errors, child(here, 'ip'), one.ip, ipProblems(one.ip));
-    if (one.hostname) checkFormat(errors, child(here, 'hostname'), one.hostname, dnsSubdomain(one.hostname));
+    if (one.hostname) {
+      checkFormat(errors, child(here, 'hostname'), one.hostname, dnsSubdomain(one.hostname));
+      if (ipFamily(one.hostname) !== '') {
+        errors.push(invalid(child(here, 'hostname'), one.hostname, 'must be a DNS name, not an IP address'));
+      }
+    }
   });
   return errors;
 }
@@ -132,6 +142,10 @@ export const ingresses = define(INGRESSES, {
       return errors;
     },
     validateUpdate: validate,
+    warningsOnCreate: ({ metadata }) =>
+      metadata?.annotations?.[CLASS] === undefined
+        ? []
+        : [`annotation "${CLASS}" is deprecated, please use 'spec.ingressClassName' instead`],
   },
   subresources: [statusOf(validateStatus)],
   columns: [
@@ -153,7 +167,8 @@ export const ingresses = define(INGRESSES, {
 
 function validateClass({ spec }: IngressClass): FieldError[] {
   const errors: Errors = [];
-  if (spec?.controller) {
+  if (!spec?.controller) errors.push(required('spec.controller'));
+  else {
     const [host = '', ...path] = spec.controller.split('/');
     const bad = 'must be a domain-prefixed path (such as "acme.io/foo")';
     if (host === '' || path.join('/') === '') errors.push(invalid('spec.controller', spec.controller, bad));
@@ -161,11 +176,21 @@ function validateClass({ spec }: IngressClass): FieldError[] {
   }
   const parameters = spec?.parameters;
   if (!parameters) return errors;
-  if (!parameters.kind) errors.push(required('spec.parameters.kind'));
-  if (!parameters.name) errors.push(required('spec.parameters.name'));
+  const { apiGroup, namespace } = parameters;
+  if (apiGroup) checkFormat(errors, 'spec.parameters.apiGroup', apiGroup, dnsSubdomain(apiGroup));
+  for (const field of ['kind', 'name'] as const) {
+    const value = parameters[field];
+    if (!value) errors.push(required(`spec.parameters.${field}`));
+    else checkFormat(errors, `spec.parameters.${field}`, value, pathSegmentName(value));
+  }
   checkOptionalEnum(errors, 'spec.parameters.scope', parameters.scope, ['Cluster', 'Namespace']);
   if (parameters.scope === 'Namespace' && !parameters.namespace) {
     errors.push(required('spec.parameters.namespace', "`parameters.scope` is set to 'Namespace'"));
+  } else if (parameters.scope === 'Namespace') {
+    checkFormat(errors, 'spec.parameters.namespace', namespace, dnsLabel(namespace));
+  }
+  if (parameters.scope === 'Cluster' && namespace !== undefined) {
+    errors.push(forbidden('spec.parameters.namespace', "`parameters.scope` is set to 'Cluster'"));
   }
   return errors;
 }

@@ -1,23 +1,31 @@
 import { RUNTIMECLASSES } from '../../../api/gen/resources.ts';
 import type { RuntimeClass } from '../../../api/gen/types/node-v1.ts';
+import { duplicate, required } from '../../field-error.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
 import { checkResourceName, checkResourceQuantity } from '../core/pod-spec/resource-requirements.ts';
 import { validateTolerations } from '../core/pod-spec/scheduling.ts';
 import { define } from '../define.ts';
-import { checkFormat, checkImmutable, checkLabels, key } from '../validation/checks.ts';
+import { checkFormat, checkImmutable, checkLabels, key, sameJson } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
 import { dnsLabel } from '../validation/formats.ts';
 
 /** Mirrors ValidateRuntimeClass of pkg/apis/node/validation/validation.go. */
 function validate({ handler, overhead, scheduling }: RuntimeClass): Errors {
   const errors: Errors = [];
-  checkFormat(errors, 'handler', handler, dnsLabel(handler));
+  if (!handler) errors.push(required('handler'));
+  else checkFormat(errors, 'handler', handler, dnsLabel(handler));
   for (const [name, quantity] of Object.entries(overhead?.podFixed ?? {})) {
-    checkResourceName(errors, key('overhead.podFixed', name), name);
-    checkResourceQuantity(errors, key('overhead.podFixed', name), name, quantity);
+    checkResourceName(errors, key('overhead.limits', name), name);
+    checkResourceQuantity(errors, key('overhead.limits', name), name, quantity);
   }
   checkLabels(errors, 'scheduling.nodeSelector', scheduling?.nodeSelector);
   validateTolerations(errors, 'scheduling.tolerations', scheduling?.tolerations);
+  const tolerations = scheduling?.tolerations ?? [];
+  for (const [index, toleration] of tolerations.entries()) {
+    if (tolerations.slice(0, index).some((before) => sameJson(before, toleration))) {
+      errors.push(duplicate(`scheduling.tolerations[${index}]`, toleration));
+    }
+  }
   return errors;
 }
 
@@ -27,6 +35,7 @@ export const runtimeclasses = define(RUNTIMECLASSES, {
     validateCreate: validate,
     validateUpdate(runtime, old) {
       const errors: Errors = [];
+      if (!runtime.handler) errors.push(required('handler'));
       checkImmutable(errors, 'handler', runtime.handler, old.handler);
       return errors;
     },

@@ -1,6 +1,6 @@
 import { PRIORITYCLASSES } from '../../../api/gen/resources.ts';
 import type { PriorityClass } from '../../../api/gen/types/scheduling-v1.ts';
-import { forbidden } from '../../field-error.ts';
+import { forbidden, required } from '../../field-error.ts';
 import type { FieldError } from '../../field-error.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
 import { define } from '../define.ts';
@@ -52,7 +52,12 @@ function validate(priority: PriorityClass): FieldError[] {
     const why = `maximum allowed value of a user defined priority is ${HIGHEST_USER_PRIORITY}`;
     errors.push(forbidden('value', why));
   }
-  checkOptionalEnum(errors, 'preemptionPolicy', priority.preemptionPolicy, ['PreemptLowerPriority', 'Never']);
+  if (priority.preemptionPolicy === '') errors.push(required('preemptionPolicy'));
+  else
+    checkOptionalEnum(errors, 'preemptionPolicy', priority.preemptionPolicy, [
+      'PreemptLowerPriority',
+      'Never',
+    ]);
   return errors;
 }
 

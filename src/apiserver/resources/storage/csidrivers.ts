@@ -89,7 +89,7 @@ export const csidrivers = define(CSIDRIVERS, {
     prepareForUpdate(driver, old) {
       dropDisabled(driver);
       // Counted from the first change on: a driver starts without.
-      const before = old.metadata?.generation ?? 0;
+      const before = Number(old.metadata?.generation ?? 0);
       if (!sameJson(driver.spec, old.spec)) driver.metadata = { ...driver.metadata, generation: before + 1 };
     },
     generation: false,

@@ -18,10 +18,19 @@ function validate({ driverName, parameters }: VolumeAttributesClass): FieldError
   return errors;
 }
 
+const PROTECTION = 'kubernetes.io/vac-protection';
+
 /** Mirrors pkg/registry/storage/volumeattributesclass/strategy.go. */
 export const volumeattributesclasses = define(VOLUMEATTRIBUTESCLASSES, {
   shortNames: ['vac'],
   strategy: {
+    // Classes that volumes use are kept until none does.
+    prepareForCreate(one) {
+      const metadata = (one.metadata ??= {});
+      if (!metadata.finalizers?.includes(PROTECTION)) {
+        metadata.finalizers = [...(metadata.finalizers ?? []), PROTECTION];
+      }
+    },
     validateCreate: validate,
     validateUpdate(one, old) {
       const errors: Errors = [];

@@ -10,6 +10,7 @@ import { duplicate, forbidden, invalid, notSupported, required } from '../../../
 import {
   at,
   checkFormat,
+  checkLabels,
   checkLabelSelector,
   checkLocalNonReservedPath,
   checkLocalPath,
@@ -17,9 +18,10 @@ import {
   child,
 } from '../../validation/checks.ts';
 import type { Errors } from '../../validation/checks.ts';
-import { dnsLabel, dnsSubdomain, inRangeMessage } from '../../validation/formats.ts';
+import { dnsLabel, dnsSubdomain } from '../../validation/formats.ts';
 import { compareQuantities } from '../../validation/quantities.ts';
 import { VOLUME_FIELDS, validateFieldSelector, validateResourceSelector } from './env.ts';
+import { REGISTRY, validateDisk } from './disks.ts';
 import { requiredSourceFields } from './volume-fields.ts';
 
 export const FILE_MODE_MESSAGE = 'must be a number between 0 and 0777 (octal), both inclusive';
@@ -121,7 +123,12 @@ function validateOne(
   podName: string | undefined,
 ): void {
   const here = child(path, source);
-  for (const field of requiredSourceFields(source, volume)) errors.push(required(child(here, field)));
+  // Upstream's name of the field is another one in what it says.
+  const said = source === 'gcePersistentDisk' ? child(path, 'persistentDisk') : here;
+  for (const field of requiredSourceFields(source, volume)) {
+    const why = field === 'registry' ? REGISTRY : '';
+    errors.push(required(child(said, field), why));
+  }
   const limit = volume.emptyDir?.sizeLimit;
   if (limit !== undefined && compareQuantities(limit, '0') < 0) {
     errors.push(forbidden(child(here, 'sizeLimit'), 'SizeLimit field must be a valid resource quantity'));
@@ -134,9 +141,7 @@ function validateOne(
     }
   }
   if (volume.gitRepo) checkLocalPath(errors, child(here, 'directory'), volume.gitRepo.directory ?? '');
-  if (volume.iscsi && ((volume.iscsi.lun ?? 0) < 0 || (volume.iscsi.lun ?? 0) > 255)) {
-    errors.push(invalid(child(here, 'lun'), volume.iscsi.lun, inRangeMessage(0, 255)));
-  }
+  validateDisk(errors, path, source, volume);
   for (const keyed of [volume.secret, volume.configMap]) {
     if (!keyed) continue;
     checkMode(errors, child(here, 'defaultMode'), keyed.defaultMode);
@@ -165,6 +170,12 @@ function validateEphemeral(errors: Errors, path: string, volume: Volume, podName
   if (template && !template.spec?.resources?.requests?.storage) {
     errors.push(required(child(here, 'spec', 'resources[storage]')));
   }
+  const metadata = template?.metadata ?? {};
+  for (const field of Object.keys(metadata)) {
+    if (field === 'labels' || field === 'annotations' || field === 'creationTimestamp') continue;
+    errors.push(forbidden(child(here, 'metadata', field), 'cannot be set'));
+  }
+  checkLabels(errors, child(here, 'metadata', 'labels'), metadata.labels);
   if (!podName || !volume.name) return;
   const claim = `${podName}-${volume.name}`;
   for (const problem of dnsSubdomain(claim)) {
