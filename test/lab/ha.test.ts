@@ -249,7 +249,7 @@ labTest('a budget holds a removal back: it is named, and the node takes pods aga
     JSON.stringify({ status }),
   );
   const result = await cluster.slipway(['remove', 'w2', '--drain-timeout', '2', '--delete-emptydir-data']);
-  t.is(result.code, 1);
+  t.is(result.code, 1, result.stdout + result.stderr);
   t.regex(
     result.stderr,
     /default\/held-\S+: The disruption budget held needs 1 healthy pods and has 1 currently/,
@@ -258,7 +258,7 @@ labTest('a budget holds a removal back: it is named, and the node takes pods aga
   const spec = await kubectl('get', 'node', 'w2', '-o', 'jsonpath={.spec.unschedulable}');
   t.is(spec, '', 'it is not cordoned any more');
   const refused = await cluster.slipway(['remove', 'w2']);
-  t.is(refused.code, 2, 'nothing was changed');
+  t.is(refused.code, 2, refused.stdout + refused.stderr);
   t.regex(refused.stderr, /these pods would lose the data of their emptyDir volumes: default\/held-/);
 });
 
