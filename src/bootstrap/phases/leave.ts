@@ -56,7 +56,8 @@ async function drainNode(cluster: Cluster, { drain, leaving, request }: Removal)
       message: `${pod}: ${reason}`,
     });
   try {
-    await cluster.change(`evict ${count} from ${leaving.name}`, () =>
+    // A change of the server: some of its pods may be gone when it fails.
+    await leaving.change(`evict ${count}`, () =>
       evictPods(drain.evict, {
         client: apiOf(cluster),
         clock: cluster.clock,
