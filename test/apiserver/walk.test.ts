@@ -38,7 +38,7 @@ function objectOf({ group, version, resource, kind }: Served): Body | undefined 
     const { base } = readTable(one);
     return base['kind'] === kind && base['apiVersion'] === apiVersion;
   });
-  return name === undefined ? undefined : (readTable(name).base as Body);
+  return name === undefined ? undefined : readTable(name).base;
 }
 
 function pathOf({ group, version, resource, scope }: Served): string {

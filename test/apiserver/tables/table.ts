@@ -184,7 +184,7 @@ function read(answer: RawAnswer): Answer {
   );
   const rest =
     causes.length > 0 ? { errors: [...new Set(causes)].sort() } : { message: withoutGo(message ?? '') };
-  return { ...common, ...(reason === undefined ? {} : { reason }), ...rest } as Answer;
+  return { ...common, ...(reason === undefined ? {} : { reason }), ...rest };
 }
 
 /** What a server chooses by chance, and who wrote which field, which the recorded scenarios compare. */

@@ -57,7 +57,8 @@ function validate({ spec }: ResourceSlice): FieldError[] {
   const errors: Errors = [];
   checkDriverName(errors, 'spec.driver', spec?.driver);
   checkPoolName(errors, 'spec.pool.name', spec?.pool?.name);
-  const { resourceSliceCount = 0, generation = 0 } = spec?.pool ?? {};
+  const resourceSliceCount = spec?.pool?.resourceSliceCount ?? 0;
+  const generation = spec?.pool?.generation ?? 0;
   if (resourceSliceCount <= 0) {
     errors.push(invalid('spec.pool.resourceSliceCount', resourceSliceCount, 'must be greater than zero'));
   }

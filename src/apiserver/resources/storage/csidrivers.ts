@@ -23,13 +23,17 @@ function defaults({ spec }: CSIDriver): void {
   spec.seLinuxMount ??= false;
 }
 
+/** Numbers past 2^53 are kept exact. */
+const nextGeneration = (before: number | bigint): number =>
+  typeof before === 'bigint' ? Number(before + 1n) : before + 1;
+
 /** Behind a feature that is off by default. */
 function dropDisabled({ spec }: CSIDriver): void {
   delete (spec as { preventPodSchedulingIfMissing?: boolean } | undefined)?.preventPodSchedulingIfMissing;
 }
 
 /** Mirrors validateCSIDriverSpec of pkg/apis/storage/validation/validation.go. */
-function validate({ spec = {} }: CSIDriver): FieldError[] {
+function validate({ spec }: CSIDriver): FieldError[] {
   const errors: Errors = [];
   checkOptionalEnum(errors, 'spec.fsGroupPolicy', spec.fsGroupPolicy, [
     'File',
@@ -89,8 +93,9 @@ export const csidrivers = define(CSIDRIVERS, {
     prepareForUpdate(driver, old) {
       dropDisabled(driver);
       // Counted from the first change on: a driver starts without.
-      const before = Number(old.metadata?.generation ?? 0);
-      if (!sameJson(driver.spec, old.spec)) driver.metadata = { ...driver.metadata, generation: before + 1 };
+      const before = old.metadata?.generation ?? 0;
+      if (sameJson(driver.spec, old.spec)) return;
+      driver.metadata = { ...driver.metadata, generation: nextGeneration(before) };
     },
     generation: false,
     validateCreate: validate,
