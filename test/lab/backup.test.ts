@@ -1,6 +1,8 @@
 /** A cluster is backed up and restored on other servers, where it loses its quorum and gets it back. */
+import { once } from 'node:events';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import test from 'ava';
 import { kubectlSkipReason, kubectlWith, type Kubectl } from '../helpers/kubectl.ts';
 import { waitFor } from '../helpers/wait-for.ts';
@@ -40,6 +42,22 @@ async function slipway(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await cluster.slipway(args);
   if (code !== 0) throw new Error(`slipway ${args.join(' ')} ended with ${code}:\n${stdout}${stderr}`);
   return stdout;
+}
+
+/** Runs a command until it begins a change, and kills it there, as a power cut would; in `npm run test:all` alone. */
+async function killedAt(change: RegExp, ...args: string[]): Promise<void> {
+  if (!process.env['TEST_ALL']) return;
+  const child = await cluster.start([...args, '--output', 'json']);
+  const closed = once(child, 'close');
+  if (!child.stdout) throw new Error('no output');
+  let killed = false;
+  for await (const line of createInterface({ input: child.stdout })) {
+    const event = JSON.parse(line) as { type: string; change?: string; message?: string };
+    if (event.type === 'failed') throw new Error(`${args.join(' ')}: ${event.message}`);
+    if (event.type === 'change' && change.test(event.change ?? '')) killed = child.kill('SIGKILL');
+  }
+  await closed;
+  if (!killed) throw new Error(`${args.join(' ')} ended without ${String(change)}`);
 }
 
 /** The restored cluster’s own kubeconfig, by the way of one of its API servers. */
@@ -152,6 +170,9 @@ labTest(
     await cluster.describe(NEW.map((name) => ({ name, roles: ['control-plane', 'worker'] })));
     const startedMs = performance.now();
     const flags = [backupPath(), '--state-dir', restoredState(), '--passphrase-file', passphraseFile()];
+    for (const change of [/^put the backup into the store/, /^bootstrap etcd/, /^move the embedded store/]) {
+      await killedAt(change, 'restore', ...flags);
+    }
     await slipway('restore', ...flags);
     t.log(`restored on three control planes in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
     const restored = await restoredKubectl('n1');
@@ -190,6 +211,9 @@ labTest('after two of three members are lost, one command brings the store back'
     await cluster.server(name).exec('systemctl stop slipway-etcd; rm -rf /var/lib/slipway/etcd');
   for (const name of ['n2', 'n3']) await cluster.server(name).powerCut();
   const startedMs = performance.now();
+  for (const change of [/^make the data of this member/, /^put the old data/, /^move the embedded store/]) {
+    await killedAt(change, 'recover-quorum', ...flags);
+  }
   await slipway('recover-quorum', ...flags);
   t.log(`the quorum is back after ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
   t.is(await before('get', 'configmap', 'last-words', '-o', 'jsonpath={.data.a}'), 'b');
