@@ -107,6 +107,8 @@ function tellFailure(error: unknown, flags: OperatorFlags, changed: boolean): nu
   }
   process.stderr.write(`error: ${error.message} [${error.code}]\n`);
   if (error.hint) process.stderr.write(`hint: ${error.hint}\n`);
+  const untouched = 'nothing was changed on any server';
+  if (!changed && !error.hint?.includes(untouched)) process.stderr.write(`hint: ${untouched}\n`);
   return changed ? 1 : 2;
 }
 

@@ -51,6 +51,12 @@ const unchanged = async (t: ExecutionContext): Promise<void> => {
 
 /** The run is refused with these words and code, says that nothing was changed, and on no server is anything else. */
 const refused = async (t: ExecutionContext, run: UpRun, code: string, ...words: Array<string | RegExp>) => {
+  await told(t, run, code, ...words);
+  await unchanged(t);
+};
+
+/** The same without a look at the servers, for runs that never get to them. */
+const told = async (t: ExecutionContext, run: UpRun, code: string, ...words: Array<string | RegExp>) => {
   const result = await slipwayUp(lab, { ...run, flags: [...EXECUTABLE, ...(run.flags ?? [])] });
   t.is(result.code, 2, result.stdout + result.stderr);
   t.true(result.stderr.includes(`[${code}]`), result.stderr);
@@ -62,7 +68,6 @@ const refused = async (t: ExecutionContext, run: UpRun, code: string, ...words: 
   t.regex(result.stderr, /hint: \S/);
   t.regex(result.stderr, /nothing was changed on any server/);
   t.notRegex(result.stdout + result.stderr, /opspw|wrong-secret/, 'a secret was printed');
-  await unchanged(t);
 };
 
 labTest('a bad inventory names file, line, field, value and rule', async (t) => {
@@ -72,6 +77,91 @@ labTest('a bad inventory names file, line, field, value and rule', async (t) => 
     servers: [...servers, { ...servers[1], name: 'w3', adress: 'x' }],
   });
   await refused(t, { inventory: path }, 'E_INVENTORY', /bad\.yaml:\d+: servers\[3\]\.adress: is not a field/);
+});
+
+/** An inventory of the lab's servers that is wrong in one place, and the words that name the place and the rule. */
+const BROKEN: ReadonlyArray<[title: string, change: (servers: unknown[]) => unknown, words: RegExp]> = [
+  [
+    'two control planes',
+    (servers) => ({
+      servers: servers.map((server, index) =>
+        Object.assign({}, server, { roles: [index < 2 ? 'control-plane' : 'worker'] }),
+      ),
+    }),
+    /servers\[1\]\.roles: 2 servers have the role control-plane \(cp1, w1\): there must be 1, 3 or 5/,
+  ],
+  [
+    'no control plane',
+    (servers) => ({ servers: servers.slice(1) }),
+    /servers: no server has the role control-plane/,
+  ],
+  [
+    'one server twice',
+    (servers) => ({ servers: [...servers, servers[2]] }),
+    /servers\[3\]\.name: "w2" is also the name of servers\[2\]/,
+  ],
+  [
+    'ranges that overlap',
+    () => ({ network: { podRange: '10.100.0.0/16' } }),
+    /network\.serviceRange: 10\.96\.0\.0\/12 overlaps network\.podRange 10\.100\.0\.0\/16/,
+  ],
+  [
+    'servers inside the pod range',
+    () => ({ network: { podRange: '10.64.0.0/12', serviceRange: '10.200.0.0/16' } }),
+    /servers\[0\]\.address: 10\.77\.0\.11 lies inside network\.podRange/,
+  ],
+  ['a password itself', () => ({ ssh: { passwordFrom: 'hunter22' } }), /ssh\.passwordFrom: .*must say where/],
+  ['a port that is none', () => ({ api: { port: 70_000 } }), /api\.port: 70000 /],
+  [
+    'the virtual address of a server',
+    () => ({ api: { virtualAddress: '10.77.0.12' } }),
+    /api\.virtualAddress: 10\.77\.0\.12 is the address of w1/,
+  ],
+  [
+    'the API inside the ports of Services',
+    () => ({ api: { port: 31_000 } }),
+    /api\.port: 31000 lies inside network\.nodePorts/,
+  ],
+];
+
+for (const [title, change, words] of BROKEN) {
+  labTest(`an inventory with ${title}`, async (t) => {
+    const changed = change(serverEntries(lab)) as Record<string, unknown>;
+    const path = await writeInventory(lab, 'broken', inventory(changed));
+    await told(t, { inventory: path }, 'E_INVENTORY', words);
+  });
+}
+labTest('inventories that are wrong leave every server as it was', unchanged);
+
+labTest('no inventory, one that is no YAML, and a secret that is not there', async (t) => {
+  await told(t, { inventory: '/no/such.yaml' }, 'E_INVENTORY', '/no/such.yaml does not exist');
+  const path = await writeInventory(lab, 'syntax', 'cluster: { name: x\nservers: [');
+  await told(t, { inventory: path }, 'E_INVENTORY', /syntax\.yaml:\d+: /);
+  const ssh = { passwordFrom: 'env:NOT_SET_ANYWHERE' };
+  await refused(
+    t,
+    { inventory: await writeInventory(lab, 'secret', inventory({ ssh })) },
+    'E_SECRET',
+    'NOT_SET_ANYWHERE',
+  );
+});
+
+labTest('a clone of another server', async (t) => {
+  const [cp1, w1] = [lab.server('cp1'), lab.server('w1')];
+  await w1.exec(`echo ${(await cp1.exec('cat /etc/machine-id')).trim()} >/run/id`);
+  await w1.exec('mount --bind /run/id /etc/machine-id');
+  try {
+    const path = await writeInventory(lab, 'clone', inventory());
+    const result = await slipwayUp(lab, { inventory: path, flags: EXECUTABLE });
+    t.is(result.code, 2, result.stderr);
+    t.regex(
+      result.stderr,
+      /w1: has the same machine-id as cp1 [^]*\[E_PREFLIGHT\][^]*systemd-machine-id-setup/,
+    );
+  } finally {
+    await w1.exec('umount /etc/machine-id; rm /run/id');
+  }
+  await unchanged(t);
 });
 
 labTest('a silent host', async (t) => {

@@ -160,12 +160,18 @@ labTest('a server that does not answer is a finding, and the others are measured
 
 labTest('killed in the middle it leaves nothing on any server', async (t) => {
   const child = await startSlipway(lab, 'preflight', { ...run, flags: ['--output', 'json'] });
-  await waitFor('the probe listens', async () => {
-    const found = await lab.server('cp2').tryExec('pgrep -f "[s]lipway probe listen"');
-    return found.code === 0 ? true : undefined;
-  });
+  let said = '';
+  child.stdout?.setEncoding('utf8').on('data', (chunk: string) => (said += chunk));
+  const closed = once(child, 'close');
+  const listens = waitFor(
+    'the probe listens',
+    async () => (await lab.server('cp2').tryExec('pgrep -f "[s]lipway probe listen"')).code === 0,
+    { timeoutMs: 90_000 },
+  );
+  const first = await Promise.race([listens.then(() => 'listens'), closed.then(() => 'ended')]);
+  t.is(first, 'listens', said);
   child.kill('SIGKILL');
-  await once(child, 'close');
+  await closed;
   await untouched(t);
 });
 

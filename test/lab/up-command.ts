@@ -100,7 +100,7 @@ for at in ${folders.join(' ')}; do
   [ -e "$at" ] && find "$at" -xdev \\( -path /var/lib/systemd -o -path /var/lib/sudo -o -path /var/lib/private \\) -prune -o \\
     -printf '%p %y %s %T@ %m %u:%g %l\\n'
 done | grep -Ev '^/home/[^/]* d |/\\.sudo_as_admin_successful ' | sort
-systemctl list-unit-files --no-legend --no-pager | awk '{print $1, $2}'
+systemctl list-unit-files --no-legend --no-pager | awk '$2 != "transient" {print $1, $2}'
 systemctl list-units --all --no-legend --no-pager --plain --type=service | awk '{print $1, $3}' | grep -Ev '^(ssh@|session-|user@|user-runtime|systemd-|motd|apt-daily|dpkg-db|e2scrub|fstrim)'
 cat /etc/passwd /etc/group
 dpkg-query -W -f '\${Package} \${Version} \${db:Status-Status}\\n'

@@ -102,7 +102,9 @@ function mtu(node: Node, look: Look): Problem[] {
 
 /** Hardware addresses and MTUs that should, or should not, be the same on two servers. */
 export function checkLooksTogether(looks: ReadonlyMap<Node, Look>): Finding[] {
-  const links = [...looks].flatMap(([node, look]) =>
+  // In the order of names, not of answers: of two servers the same one is told of each time.
+  const ordered = [...looks].toSorted(([a], [b]) => (a.name < b.name ? -1 : 1));
+  const links = ordered.flatMap(([node, look]) =>
     look.links.map((link) => ({ name: node.name, node, ...link })),
   );
   const clones = sameValue(
@@ -116,7 +118,7 @@ export function checkLooksTogether(looks: ReadonlyMap<Node, Look>): Finding[] {
     message: `its interface ${a.interface} has the same MAC address as ${b.interface} of ${b.name} (${a.mac})`,
     remedy: 'it is a clone: give its interface an address of its own',
   }));
-  const used = [...looks].flatMap(([node, look]) => {
+  const used = ordered.flatMap(([node, look]) => {
     const name = look.addresses.get(node.address);
     const link = look.links.find((each) => each.interface === name);
     return link ? [{ node, mtu: link.mtu }] : [];
