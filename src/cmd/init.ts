@@ -5,7 +5,8 @@ import { systemClock } from '../base/clock.ts';
 import { SlipwayError } from '../base/errors.ts';
 import { processSignal } from '../base/lifecycle.ts';
 import type { Draft, DraftLogin } from '../bootstrap/wizard/draft.ts';
-import type { Asker, Look, LookAt, WizardOptions } from '../bootstrap/wizard/wizard.ts';
+import type { Asker } from '../bootstrap/wizard/asker.ts';
+import type { Look, LookAt, WizardOptions } from '../bootstrap/wizard/wizard.ts';
 import type { SshQuestions } from '../provision/ssh/target.ts';
 import { printLine } from './operator.ts';
 
@@ -104,8 +105,9 @@ async function writeInventory(flags: InitFlags): Promise<void> {
       hint: 'give --yes and the servers with --server; slipway init --help has examples',
     });
   }
-  const [{ runWizard, defaultAsker }, { renderInventory }, { writePrivate }] = await Promise.all([
+  const [{ runWizard }, { defaultAsker }, { renderInventory }, { writePrivate }] = await Promise.all([
     import('../bootstrap/wizard/wizard.ts'),
+    import('../bootstrap/wizard/asker.ts'),
     import('../bootstrap/wizard/render.ts'),
     import('../bootstrap/people/merge.ts'),
   ]);

@@ -6,13 +6,8 @@ import { usualControlPlanes } from '../../src/bootstrap/wizard/draft.ts';
 import { freeRanges } from '../../src/bootstrap/wizard/ranges.ts';
 import { renderInventory } from '../../src/bootstrap/wizard/render.ts';
 import { parseServerArgument } from '../../src/bootstrap/wizard/server-argument.ts';
-import {
-  defaultAsker,
-  runWizard,
-  type Asker,
-  type LookAt,
-  type WizardOptions,
-} from '../../src/bootstrap/wizard/wizard.ts';
+import { defaultAsker, type Asker } from '../../src/bootstrap/wizard/asker.ts';
+import { runWizard, type LookAt, type WizardOptions } from '../../src/bootstrap/wizard/wizard.ts';
 
 const NONE: WizardOptions = { servers: [], extraNames: [] };
 

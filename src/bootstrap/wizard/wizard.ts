@@ -1,4 +1,5 @@
 import { messageOf, SlipwayError } from '../../base/errors.ts';
+import { askField, type Asker } from './asker.ts';
 import { describeDiscovery, type Discovery } from './discover.ts';
 import {
   faultAt,
@@ -10,23 +11,6 @@ import {
 } from './draft.ts';
 import { clashOf, freeRanges } from './ranges.ts';
 import { parseServerArgument, type ServerArgument } from './server-argument.ts';
-
-/** A person who answers, or a list of answers. A question's `validate` gives a sentence where the answer is wrong. */
-export interface Asker {
-  input(question: {
-    message: string;
-    default?: string;
-    validate: (answer: string) => string | true;
-  }): Promise<string>;
-  select<T>(question: {
-    message: string;
-    choices: Array<{ name: string; value: T }>;
-    default?: T;
-  }): Promise<T>;
-  confirm(question: { message: string; default: boolean }): Promise<boolean>;
-  /** Says something between two questions. */
-  say(line: string): void;
-}
 
 /** Looks at a server; undefined where servers are not looked at. */
 export type LookAt = (host: string, login: DraftLogin, draft: Draft) => Promise<Look | undefined>;
@@ -54,24 +38,6 @@ export interface WizardOptions {
 const PASSWORD_FROM = 'env:SLIPWAY_SSH_PASSWORD';
 const SUDO_PASSWORD_FROM = 'env:SLIPWAY_SUDO_PASSWORD';
 
-/** Answers every question with its default: for --yes. E_USAGE where a default is wrong, or there is none. */
-export const defaultAsker = (say: (line: string) => void): Asker => ({
-  input: async ({ message, default: answer = '', validate }) => {
-    const verdict = validate(answer);
-    if (verdict === true) return answer;
-    throw new SlipwayError('E_USAGE', `${message} ${verdict}`, {
-      hint: 'give the answer as a flag; slipway init --help lists them',
-    });
-  },
-  select: async ({ choices, default: answer }) => {
-    const choice = choices.find(({ value }) => value === answer) ?? choices[0];
-    if (choice === undefined) throw new Error('a question without an answer');
-    return choice.value;
-  },
-  confirm: async ({ default: answer }) => answer,
-  say,
-});
-
 /** Asks for everything an inventory needs, looks at each server on the way, and offers what it finds. */
 export async function runWizard(ask: Asker, look: LookAt, options: WizardOptions): Promise<Draft> {
   const draft: Draft = {
@@ -89,37 +55,6 @@ export async function runWizard(ask: Asker, look: LookAt, options: WizardOptions
   await askNetwork(ask, draft, options, networks);
   await askEntrance(ask, draft, options);
   return draft;
-}
-
-/**
- * Asks until the rules of the inventory are content with `path` (and `also`), and the question's own rule is. `set` puts the
- * answer into the draft.
- */
-async function askField(
-  ask: Asker,
-  draft: Draft,
-  question: {
-    message: string;
-    path: string;
-    also?: string[];
-    rule?: (answer: string) => string | undefined;
-    default: string;
-    given?: string | undefined;
-  },
-  set: (answer: string) => void,
-): Promise<void> {
-  const validate = (answer: string): string | true => {
-    set(answer);
-    return faultAt(draft, question.path, ...(question.also ?? [])) ?? question.rule?.(answer) ?? true;
-  };
-  if (question.given !== undefined) {
-    const verdict = validate(question.given);
-    if (verdict === true) return;
-    throw new SlipwayError('E_USAGE', `${question.path} "${question.given}": ${verdict}`, {
-      hint: 'correct the flag',
-    });
-  }
-  set(await ask.input({ message: question.message, default: question.default, validate }));
 }
 
 async function askName(ask: Asker, draft: Draft, options: WizardOptions): Promise<void> {
