@@ -103,7 +103,9 @@ export function validateValidatingSpec(
 
 function validateValidation(compiler: PolicyCompiler, validation: Validation, path: string): FieldError[] {
   const errors: FieldError[] = [];
-  const { expression, messageExpression = '', message = '', reason } = validation;
+  // The schema demands what JSON may still leave out: the server's own objects pass here before they are checked.
+  const { messageExpression = '', message = '', reason } = validation;
+  const expression = validation.expression ?? '';
   if (expression.trim() === '')
     errors.push(required(child(path, 'expression'), 'expression is not specified'));
   else checkExpression(errors, child(path, 'expression'), compiler.compile(expression, [BOOL]));
