@@ -23,13 +23,11 @@ export function commandsDocument(tree: CommandTree): string {
 /** As --help prints it, at a width that does not depend on a terminal. */
 function section(name: string, command: Command): string {
   let text = '';
-  command
-    .name(`slipway ${name}`)
-    .configureOutput({
-      writeOut: (chunk) => (text += chunk),
-      getOutHelpWidth: () => 110,
-      getOutHasColors: () => false,
-    });
+  command.name(`slipway ${name}`).configureOutput({
+    writeOut: (chunk) => (text += chunk),
+    getOutHelpWidth: () => 110,
+    getOutHasColors: () => false,
+  });
   command.outputHelp();
   return `\n## slipway ${name}\n\n\`\`\`\n${text.trim()}\n\`\`\`\n`;
 }

@@ -9,7 +9,7 @@ import { answerOf, jsonValueOf } from '../helpers/cel.ts';
 const RUNS = { seed: 20_241_124, numRuns: 2_000 };
 const LIMIT = 100_000;
 const TOKENS = [
-  ...'()[]{}.,:?!-+*/%<>=&|"\'`\\ \n',
+  ...Array.from('()[]{}.,:?!-+*/%<>=&|"\'`\\ \n'),
   'a',
   'self',
   'x',

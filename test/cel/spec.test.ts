@@ -38,7 +38,7 @@ interface Problem {
   readonly problem: string;
 }
 
-const { cases, problems } = readCelFixture<{ cases: Case[]; problems: Problem[] }>('spec');
+const { cases, problems } = readCelFixture('spec') as { cases: Case[]; problems: Problem[] };
 
 function environment(declared: Readonly<Record<string, string>> = {}, hasMacros = true): Environment {
   const variables = Object.entries(declared).map(([name, type]) => [name, readType(type)] as const);

@@ -6,8 +6,8 @@ import { dynamicValue } from '../../src/cel/json-values.ts';
 import { ListValue, MapValue, Optional, Uint } from '../../src/cel/values.ts';
 import type { Value } from '../../src/cel/values.ts';
 
-export function readCelFixture<T>(name: string): T {
-  return JSON.parse(readFileSync(new URL(`../fixtures/cel/${name}.json`, import.meta.url), 'utf8')) as T;
+export function readCelFixture(name: string): unknown {
+  return JSON.parse(readFileSync(new URL(`../fixtures/cel/${name}.json`, import.meta.url), 'utf8'));
 }
 
 export type Answer = { problem: string } | { error: string; cost?: number } | { value: Value; cost: number };

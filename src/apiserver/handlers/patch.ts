@@ -4,6 +4,7 @@ import { stringifyJson } from '../../api/json/encode.ts';
 import { deepClone } from '../../api/objects.ts';
 import type { JsonObject } from '../../api/objects.ts';
 import { PatchError } from '../../api/patch/errors.ts';
+import { goText } from '../../api/patch/directives.ts';
 import { applyJsonPatch } from '../../api/patch/json-patch.ts';
 import { applyMergePatch } from '../../api/patch/merge-patch.ts';
 import { applyStrategicMergePatch } from '../../api/patch/strategic-merge.ts';
@@ -122,8 +123,14 @@ export function applyPatch(
   }
   const value = deepClone(patched);
   // The text is wanted in messages only, and the decoder changes the value that it is given.
-  const refuse = (why: string) =>
-    invalidObject({ group: '', kind: '' }, '', [invalid('patch', stringifyJson(patched), why)]);
+  const refuse = (why: string) => {
+    const isStrategic = patch.type === STRATEGIC_PATCH && schema !== undefined;
+    const shown = isStrategic ? goText(patch.value) : stringifyJson(patched);
+    const [, type] = /of type ([\w.]+)$/.exec(why) ?? [];
+    return invalidObject({ group: '', kind: '' }, '', [
+      invalid('patch', shown, isStrategic && type !== undefined ? `unrecognized type: ${type}` : why),
+    ]);
+  };
   let strictErrors: string[];
   let object: KubeObject;
   try {
@@ -150,6 +157,15 @@ function withoutManagers(object: KubeObject): KubeObject {
 
 function patchFailure(error: PatchError): Error {
   if (error.status === 413) return requestEntityTooLarge(error.message);
-  if (error.status === 422) return failure(422, 'Invalid', error.message, {});
+  // Upstream's words for it, which say no more (NewGenericServerResponse of apimachinery pkg/api/errors).
+  if (error.status === 422) {
+    return failure(
+      422,
+      'Invalid',
+      'the server rejected our request due to an error in our request',
+      {},
+      error,
+    );
+  }
   return badRequest(error.message);
 }

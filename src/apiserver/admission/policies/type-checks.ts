@@ -9,7 +9,6 @@ import { WorkQueue } from '../../../base/work-queue.ts';
 import type { ObjectFeed } from '../../authz/object-feed.ts';
 import { KindTypes } from '../../cel/kind-types.ts';
 import { DeclaredTypes, declare } from '../../crd/rules/schema-types.ts';
-import type { SchemaNode } from '../../crd/schema-node.ts';
 import type { ObjectStore } from '../../object-store.ts';
 import type { ResourceTable } from '../../registry/resource-table.ts';
 import { typeWarnings } from './type-check.ts';
@@ -113,7 +112,7 @@ export class PolicyTypeChecks {
     const definition = await this.#store.get(CUSTOMRESOURCEDEFINITIONS, name);
     const schema = definition?.spec?.versions?.find((each) => each.name === version)?.schema?.openAPIV3Schema;
     if (!schema) return undefined;
-    const declared = declare(schema as SchemaNode, true);
+    const declared = declare(schema, true);
     return {
       group,
       version,
