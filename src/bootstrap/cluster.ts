@@ -4,6 +4,7 @@ import type { PkiFiles } from '../pki/cluster-pki.ts';
 import type { Facts } from '../provision/facts.ts';
 import { FencedHost } from '../provision/fenced-host.ts';
 import type { Host } from '../provision/host.ts';
+import { Journal } from './journal.ts';
 import { OperatorLocks, type LockOptions } from './operator-locks.ts';
 import { AppliedState } from './applied-state.ts';
 import type { ApiAccess } from './api-access.ts';
@@ -66,6 +67,7 @@ export class Cluster {
   /** Whether a server has been changed, or may have been. */
   touched = false;
   readonly #locks: OperatorLocks | undefined;
+  readonly #journal: Journal;
   #locking: Promise<void> | undefined;
   /** Sentences of what has been changed, or in a dry run would be. */
   readonly changes: Change[] = [];
@@ -91,6 +93,7 @@ export class Cluster {
     this.passphrase = options.passphrase;
     this.etcdBinaryPath = options.etcdBinaryPath;
     this.report = options.report;
+    this.#journal = new Journal(options.state, options.clock);
     this.#locks = options.lock && new OperatorLocks(options.lock);
     this.nodes = options.inventory.servers.map((entry) => new Node(this, entry));
     this.targets = this.nodes;
@@ -144,7 +147,11 @@ export class Cluster {
     this.report({ type: 'change', phase, node, change, reason, dryRun });
     if (this.dryRun) return;
     if (node !== undefined) this.touched = true;
-    await fn();
+    const host = this.nodes.find(({ name }) => name === node)?.fencedHost;
+    await this.#journal.record({ phase, node, change }, async (id) => {
+      host?.step(id);
+      await fn();
+    });
   }
 
   /** Gives the servers' locks back. */

@@ -56,6 +56,19 @@ export class StateDirectory {
     await rm(join(this.path, name), { recursive: true, force: true });
   }
 
+  /** Adds lines to a file for the owner alone, and syncs it. */
+  async append(name: string, lines: string): Promise<void> {
+    const path = join(this.path, name);
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    const file = await open(path, 'a', 0o600);
+    try {
+      await file.appendFile(lines);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+
   /** Writes one file: temporary name, synced, renamed. Everything but certificates is for the owner alone. */
   async write(name: string, content: string): Promise<void> {
     const path = join(this.path, name);

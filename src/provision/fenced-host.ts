@@ -2,12 +2,13 @@ import type { Duplex } from 'node:stream';
 import type { Host, RunOptions, ScriptResult } from './host.ts';
 
 /**
- * A server whose changing scripts are stopped once another operator has taken its lock over: each script is given the
+ * A server whose changing scripts know the change that they belong to, and are stopped once another operator has taken its lock over: each script is given the
  * token of ours, and what it does before it changes anything (`ledgerFunctions`) compares it with the one that stands.
  */
 export class FencedHost implements Host {
   readonly #inner: Host;
   #token: string | undefined;
+  #step: string | undefined;
 
   constructor(inner: Host) {
     this.#inner = inner;
@@ -26,9 +27,15 @@ export class FencedHost implements Host {
     this.#token = token;
   }
 
+  /** What scripts record from now on is of this change of the journal. */
+  step(id: string): void {
+    this.#step = id;
+  }
+
   tryRun(script: string, options?: RunOptions): Promise<ScriptResult> {
-    const fenced = this.#token === undefined ? script : `SLIPWAY_LOCK='${this.#token}'\n${script}`;
-    return this.#inner.tryRun(fenced, options);
+    const lock = this.#token === undefined ? '' : `SLIPWAY_LOCK='${this.#token}'\n`;
+    const step = this.#step === undefined ? '' : `SLIPWAY_STEP='${this.#step}'\n`;
+    return this.#inner.tryRun(`${lock}${step}${script}`, options);
   }
 
   pipe(command: string, input: AsyncIterable<Uint8Array>, options?: RunOptions): Promise<ScriptResult> {

@@ -14,12 +14,18 @@ export type LedgerState =
   | { kind: 'link'; target: string }
   | { kind: 'file'; sha256: string; mode: string; owner: string };
 
-export type LedgerEntry =
-  | { time: string; change: string; path: string; before: LedgerState; after: LedgerState }
-  | { time: string; change: string; packages: string[] }
-  | { time: string; change: string; user: string; before: 'absent' }
-  | { time: string; change: string; sysctl: string; before: string }
-  | { time: string; change: string; unit: string; before: { enabled: string; active: string } };
+export type LedgerEntry = {
+  time: string;
+  /** The change in the operator's journal; empty or absent where there was none. */
+  step?: string;
+  change: string;
+} & (
+  | { path: string; before: LedgerState; after: LedgerState }
+  | { packages: string[] }
+  | { user: string; before: 'absent' }
+  | { sysctl: string; before: string }
+  | { unit: string; before: { enabled: string; active: string } }
+);
 
 /**
  * Shell functions for scripts that change a server. `ledger JSON` appends an entry; `before PATH` prints what
@@ -45,7 +51,7 @@ mkdir -p "$LEDGER/before"
 chmod 700 "$LEDGER"
 touch "$LEDGER/ledger.jsonl"
 ledger() {
-  printf '{"time":"%s","change":%s,%s}\\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$CHANGE" "$1" >>"$LEDGER/ledger.jsonl"
+  printf '{"time":"%s","step":"%s","change":%s,%s}\\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "\${SLIPWAY_STEP-}" "$CHANGE" "$1" >>"$LEDGER/ledger.jsonl"
 }
 before() {
   if [ -L "$1" ]; then printf '{"kind":"link","target":"%s"}' "$(readlink "$1")"
