@@ -1,8 +1,9 @@
 import type { Duplex } from 'node:stream';
+import { FENCE } from './fence.ts';
 import type { Host, RunOptions, ScriptResult } from './host.ts';
 
 /**
- * A server whose changing scripts know the change that they belong to, and are stopped once another operator has taken its lock over: each script is given the
+ * A server whose scripts know the change that they belong to, and are stopped once another operator has taken its lock over: each script is given the
  * token of ours, and what it does before it changes anything (`ledgerFunctions`) compares it with the one that stands.
  */
 export class FencedHost implements Host {
@@ -33,7 +34,7 @@ export class FencedHost implements Host {
   }
 
   tryRun(script: string, options?: RunOptions): Promise<ScriptResult> {
-    const lock = this.#token === undefined ? '' : `SLIPWAY_LOCK='${this.#token}'\n`;
+    const lock = this.#token === undefined ? '' : `SLIPWAY_LOCK='${this.#token}'\n${FENCE}\n`;
     const step = this.#step === undefined ? '' : `SLIPWAY_STEP='${this.#step}'\n`;
     return this.#inner.tryRun(`${lock}${step}${script}`, options);
   }

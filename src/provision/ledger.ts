@@ -50,6 +50,8 @@ fi
 mkdir -p "$LEDGER/before"
 chmod 700 "$LEDGER"
 touch "$LEDGER/ledger.jsonl"
+# A line that a power cut tore must not swallow the next one.
+[ -z "$(tail -c 1 "$LEDGER/ledger.jsonl")" ] || echo >>"$LEDGER/ledger.jsonl"
 ledger() {
   printf '{"time":"%s","step":"%s","change":%s,%s}\\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "\${SLIPWAY_STEP-}" "$CHANGE" "$1" >>"$LEDGER/ledger.jsonl"
 }
@@ -71,21 +73,27 @@ make_directory() {
   if [ -d "$1" ]; then return; fi
   make_directory "$(dirname "$1")"
   ledger "\\"path\\":\\"$1\\",\\"before\\":{\\"kind\\":\\"absent\\"},\\"after\\":{\\"kind\\":\\"directory\\"}"
+  sync "$LEDGER/ledger.jsonl"
   mkdir "$1"
 }
 `;
 }
 
-/** Reads a ledger's text. A last line that a power cut tore is dropped: its change never began. */
+/**
+ * Reads a ledger's text. A line that a power cut tore is dropped: it was not synced, so its change never began. A whole line
+ * that cannot be read is an error.
+ */
 export function parseLedger(text: string): LedgerEntry[] {
-  const entries: LedgerEntry[] = [];
-  const lines = text.split('\n').filter((line) => line !== '');
-  for (const [index, line] of lines.entries()) {
+  const lines = text.split('\n').filter((line) => line.endsWith('}'));
+  return lines.flatMap((line) => {
     try {
-      entries.push(JSON.parse(line) as LedgerEntry);
+      return [JSON.parse(line) as LedgerEntry];
     } catch (error) {
-      if (index < lines.length - 1) throw error;
+      if (isTorn(line)) return [];
+      throw error;
     }
-  }
-  return entries;
+  });
 }
+
+/** Whether braces are still open at the end of a line: it was torn inside, behind one that closes. */
+const isTorn = (line: string): boolean => line.split('{').length > line.split('}').length;

@@ -1,7 +1,18 @@
 import { LOCK_FILE, LOCK_FOLDER, type Operator } from './fence.ts';
 import { runScript, ScriptError, type Host } from './host.ts';
 
+/** How the script ends that finds another holder. */
 const HELD = 75;
+
+/** One at a time looks at the lock and changes it; who gives it back takes the guard away, so that others take a new one. */
+const GUARD = `while :; do
+  mkdir -p ${LOCK_FOLDER}
+  chmod 700 ${LOCK_FOLDER}
+  exec 9>${LOCK_FOLDER}/guard
+  flock 9
+  [ ${LOCK_FOLDER}/guard -ef /proc/self/fd/9 ] && break
+done`;
+
 export interface HeldLock {
   token: string;
   operator: Operator;
@@ -19,10 +30,7 @@ export async function takeLock(
 ): Promise<HeldLock | undefined> {
   const text = Buffer.from(JSON.stringify(operator)).toString('base64');
   const script = `set -eu
-mkdir -p ${LOCK_FOLDER}
-chmod 700 ${LOCK_FOLDER}
-exec 9>${LOCK_FOLDER}/guard
-flock 9
+${GUARD}
 if [ -f ${LOCK_FILE} ]; then
   stands=$(head -n 1 ${LOCK_FILE})
   if [ "$stands" != '${token}' ] && [ "$stands" != '${over ?? ''}' ]; then cat ${LOCK_FILE}; exit ${HELD}; fi
@@ -39,6 +47,9 @@ mv -f ${LOCK_FILE}.new ${LOCK_FILE}
 
 /** Gives the lock back where it is still ours. */
 export async function releaseLock(host: Host, token: string): Promise<void> {
-  const script = `[ "$(head -n 1 ${LOCK_FILE} 2>/dev/null)" = '${token}' ] && rm -rf ${LOCK_FOLDER}\ntrue\n`;
+  const script = `[ -e ${LOCK_FILE} ] || exit 0
+${GUARD}
+[ "$(head -n 1 ${LOCK_FILE} 2>/dev/null)" != '${token}' ] || rm -rf ${LOCK_FOLDER}
+`;
   await runScript(host, 'giving the lock back', script);
 }

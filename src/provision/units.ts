@@ -64,6 +64,7 @@ export async function startUnit(
 enabled=$(systemctl is-enabled '${unit}' 2>/dev/null || true)
 active=$(systemctl is-active '${unit}' 2>/dev/null || true)
 ledger "\\"unit\\":\\"${unit}\\",\\"before\\":{\\"enabled\\":\\"$enabled\\",\\"active\\":\\"$active\\"}"
+sync "$LEDGER/ledger.jsonl"
 systemctl daemon-reload
 systemctl enable --quiet '${unit}'
 systemctl reset-failed '${unit}' 2>/dev/null || true

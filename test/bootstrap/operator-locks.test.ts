@@ -3,7 +3,7 @@ import { OperatorLocks } from '../../src/bootstrap/operator-locks.ts';
 import { FakeHost } from '../../src/provision/fake-host.ts';
 import { FencedHost } from '../../src/provision/fenced-host.ts';
 import { runScript } from '../../src/provision/host.ts';
-import type { Operator } from '../../src/provision/fence.ts';
+import { FENCE, type Operator } from '../../src/provision/fence.ts';
 
 const ME: Operator = { user: 'me', host: 'here', pid: 1, command: 'up', since: '2026-01-01T00:00:00Z' };
 
@@ -47,7 +47,7 @@ test('all servers are locked in the order of their names, scripts carry the toke
   await mine.take([fencedB, fencedA]);
   t.is(a.held?.token, b.held?.token);
   await runScript(fencedA, 'a change', 'true');
-  t.is(a.scripts.at(-1), `SLIPWAY_LOCK='${a.held?.token}'\ntrue`);
+  t.is(a.scripts.at(-1), `SLIPWAY_LOCK='${a.held?.token}'\n${FENCE}\ntrue`);
   await mine.release();
   t.deepEqual([a.held, b.held], [undefined, undefined]);
   await runScript(fencedA, 'a look', 'true');

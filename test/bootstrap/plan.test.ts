@@ -51,6 +51,9 @@ test('a plan fits only the same cluster, release, inventory and changes', (t) =>
     { ...CHANGES[2]!, change: 'restart slipway-proxy.service' },
     CHANGES[3]!,
   ];
+  t.deepEqual(planDifferences(plan, planOf([...CHANGES, CHANGES[3]!])), [
+    '+ w1: start slipway-proxy.service (it is inactive)',
+  ]);
   t.deepEqual(planDifferences(plan, planOf(moved)), [
     '- w2: start slipway-proxy.service (it is inactive)',
     '+ w2: restart slipway-proxy.service (it is inactive)',

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import {
+  appendFileSync,
   mkdtempSync,
   readFileSync,
   statSync,
@@ -121,10 +122,27 @@ test('a write that fails leaves the old file and says why', async (t) => {
   t.is(readFileSync(path, 'utf8'), 'old');
 });
 
-test('a ledger whose last line was torn by a power cut is read up to it', (t) => {
+test('lines of a ledger that a power cut tore are dropped, a whole one that is damaged is an error', (t) => {
   const line = '{"time":"2026-01-01T00:00:00Z","change":"c","packages":["a"]}';
+  const nested = '{"time":"2026-01-01T00:00:00Z","change":"c","unit":"u","before":{"enabled":"","active":""}';
   t.is(parseLedger(`${line}\n${line.slice(0, 20)}`).length, 1);
-  t.throws(() => parseLedger(`${line.slice(0, 20)}\n${line}\n`));
+  t.is(parseLedger(`${line.slice(0, 20)}\n${line}\n`).length, 1);
+  t.is(parseLedger(`${nested}\n${line}\n`).length, 1);
+  t.throws(() => parseLedger(`${line}\n${line.replace(':', ';')}\n`));
+});
+
+test('the change after a power cut stands on a line of its own', async (t) => {
+  const { dir, ledgerDirectory } = room();
+  const write = (name: string) =>
+    putFiles(host, 'write', [{ path: join(dir, name), content: 'x', mode: 0o644 }], { ledgerDirectory });
+  await write('a');
+  appendFileSync(join(ledgerDirectory, 'ledger.jsonl'), '{"time":"2026-01-01T00:0');
+  await write('b');
+  const entries = parseLedger(readFileSync(join(ledgerDirectory, 'ledger.jsonl'), 'utf8'));
+  t.deepEqual(
+    entries.flatMap((entry) => ('path' in entry ? [entry.path] : [])),
+    [join(dir, 'a'), join(dir, 'b')],
+  );
 });
 
 function compressedFile(dir: string): { source: string; content: Buffer; bytes: number } {

@@ -66,12 +66,22 @@ export function planDifferences(plan: Plan, now: Plan): string[] {
   const text = ({ node, change, reason }: Plan['changes'][number]): string =>
     `${node ?? 'cluster'}: ${change}${reason === null ? '' : ` (${reason})`}`;
   const [old, present] = [plan.changes.map(text), now.changes.map(text)];
-  lines.push(...old.filter((line) => !present.includes(line)).map((line) => `- ${line}`));
-  lines.push(...present.filter((line) => !old.includes(line)).map((line) => `+ ${line}`));
+  lines.push(...without(old, present).map((line) => `- ${line}`));
+  lines.push(...without(present, old).map((line) => `+ ${line}`));
   return lines;
 }
 
-/** Reads a plan that `slipway plan -o` wrote. Errors: E_PLAN, where it is none or was edited. */
+/** The lines that are left when each of the others has taken one like it away. */
+function without(lines: readonly string[], others: readonly string[]): string[] {
+  const left = [...others];
+  return lines.filter((line) => {
+    const at = left.indexOf(line);
+    if (at >= 0) left.splice(at, 1);
+    return at < 0;
+  });
+}
+
+/** Reads a plan that `slipway plan --out` wrote. Errors: E_PLAN, where it is none or was edited. */
 export function parsePlan(text: string): Plan {
   let plan: Plan;
   try {
