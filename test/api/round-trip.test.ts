@@ -7,6 +7,7 @@ import { deepClone } from '../../src/api/objects.ts';
 import { decodeMessage } from '../../src/api/protobuf/decode.ts';
 import { encodeMessage } from '../../src/api/protobuf/encode.ts';
 import { builtInGroupVersions, messagesOf, type MessageSchema } from '../../src/api/schema.ts';
+import { maximalObject } from '../helpers/maximal-object.ts';
 import { arbitraryOf } from '../helpers/schema-arbitrary.ts';
 
 const SETTINGS = { seed: 20_260_304, numRuns: 20 };
@@ -50,3 +51,23 @@ for (const { group, version } of builtInGroupVersions()) {
     }
   });
 }
+
+test('an object of every kind with every field set is the same in JSON and in protobuf', (t) => {
+  let kinds = 0;
+  let fields = 0;
+  for (const { group, version } of builtInGroupVersions()) {
+    for (const schema of kindsOf(group, version)) {
+      const maximal = maximalObject(schema);
+      const canonical = canonicalOf(maximal.object, schema);
+      const { object, strictErrors } = decodeJson(encodeJson(canonical), schema);
+      t.deepEqual(strictErrors, [], schema.name);
+      t.deepEqual(object, canonical, schema.name);
+      t.deepEqual(decodeMessage(schema, encodeMessage(schema, canonical)), canonical, schema.name);
+      t.is(Object.keys(canonical).length, Object.keys(maximal.object).length, schema.name);
+      kinds += 1;
+      fields += maximal.fields;
+    }
+  }
+  t.log(`${kinds} messages, ${fields} fields`);
+  t.true(kinds > 500 && fields > 20_000, `${kinds} messages, ${fields} fields`);
+});
