@@ -18,7 +18,7 @@ export interface Operator {
   since: string;
 }
 
-/** Lines for scripts that change a server: they end it where another operator has taken over. */
+/** Lines before a script of a server that is locked (FencedHost): they end it where another operator has taken over. */
 export const FENCE = `if [ -n "\${SLIPWAY_LOCK-}" ] && [ "$(head -n 1 ${LOCK_FILE} 2>/dev/null)" != "$SLIPWAY_LOCK" ]; then
   sed -n 2p ${LOCK_FILE} 2>/dev/null
   exit ${FENCED}

@@ -4,7 +4,7 @@ import type { Host, RunOptions, ScriptResult } from './host.ts';
 
 /**
  * A server whose scripts know the change that they belong to, and are stopped once another operator has taken its lock over: each script is given the
- * token of ours, and what it does before it changes anything (`ledgerFunctions`) compares it with the one that stands.
+ * token of ours, and compares it with the one that stands before it does anything.
  */
 export class FencedHost implements Host {
   readonly #inner: Host;

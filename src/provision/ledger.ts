@@ -1,4 +1,3 @@
-import { FENCE } from './fence.ts';
 import { INVENTORY_FUNCTION } from './server-inventory.ts';
 
 /**
@@ -38,7 +37,6 @@ export function ledgerFunctions(change: string, directory = LEDGER_DIRECTORY): s
   return `set -eu
 LEDGER=${directory}
 CHANGE='${changeJson}'
-${FENCE}
 ${INVENTORY_FUNCTION}
 if [ ! -e "$LEDGER/inventory" ] && [ ! -s "$LEDGER/ledger.jsonl" ]; then
   taken=$(mktemp)

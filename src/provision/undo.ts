@@ -1,4 +1,3 @@
-import { FENCE } from './fence.ts';
 import { runScript, type Host, type RunOptions } from './host.ts';
 import { LEDGER_DIRECTORY, parseLedger, type LedgerEntry, type LedgerState } from './ledger.ts';
 
@@ -99,7 +98,6 @@ function lineOf(step: UndoStep): string {
 
 /** Paths are ours: they hold no quote, backslash or newline. */
 const functions = (ledger: string): string => `set -eu
-${FENCE}
 LEDGER='${ledger}'
 export DEBIAN_FRONTEND=noninteractive
 strangers() { [ -f "$LEDGER/inventory" ] && grep -q "^path	$1	" "$LEDGER/inventory"; }
