@@ -28,5 +28,13 @@ export const EXECUTABLE_NAMES = [
 ] as const;
 
 export const executableOf = (release: Release): string => `${RELEASES_DIRECTORY}/${release.id}/slipway`;
+/** Whether a server has this release's executable, whole; `executables` are the hashes of its Facts. */
+export const hasExecutable = (
+  { executables }: { executables: ReadonlyMap<string, string> },
+  release: Release,
+): boolean => executables.get(executableOf(release)) === release.sha256;
+/** Whether this is the hash of the executable of a release, as far as its name tells: '0.1.0-7f1ad64f5a7e'. */
+export const isWhole = (releaseId: string, sha256: string): boolean =>
+  sha256.startsWith(releaseId.slice(releaseId.lastIndexOf('-') + 1));
 /** The image of the container that holds a pod's namespaces: built with the release, known by its version. */
 export const sandboxImageOf = (release: Release): string => `slipway.local/pause:${release.version}`;

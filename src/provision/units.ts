@@ -14,6 +14,8 @@ export interface UnitFacts {
   restarts: number;
   /** SLIPWAY_CONFIG of the running process; undefined where it does not run or has none. */
   config: string | undefined;
+  /** The file that its process runs, as the kernel says it: with ' (deleted)' behind it where that was replaced. */
+  executable: string | undefined;
 }
 
 /**
@@ -27,16 +29,17 @@ export const UNIT_PROBE = `
 unit() {
   values=$(systemctl show "$1" --property=LoadState,ActiveState,SubState,UnitFileState,MainPID,NRestarts 2>/dev/null | tr '\\n' ' ')
   pid=\${values##*MainPID=}; pid=\${pid%% *}
-  config=
+  config= executable=
   if [ "$pid" -gt 0 ] 2>/dev/null; then
     config=$(tr '\\0' '\\n' 2>/dev/null <"/proc/$pid/environ" | sed -n 's/^${CONFIG_VARIABLE}=//p')
+    executable=$(readlink "/proc/$pid/exe" 2>/dev/null)
   fi
-  printf 'unit\\t%s\\t%s\\t%s\\n' "$1" "$values" "$config"
+  printf 'unit\\t%s\\t%s\\t%s\\t%s\\n' "$1" "$values" "$config" "$executable"
 }
 `;
 
 /** Reads what `unit` printed. */
-export function parseUnit(values: string, config: string): UnitFacts {
+export function parseUnit(values: string, config: string, executable = ''): UnitFacts {
   const field = (name: string): string => new RegExp(`(?:^| )${name}=(\\S*)`).exec(values)?.[1] ?? '';
   return {
     loadState: field('LoadState'),
@@ -46,8 +49,13 @@ export function parseUnit(values: string, config: string): UnitFacts {
     mainPid: Number(field('MainPID')) || 0,
     restarts: Number(field('NRestarts')) || 0,
     config: config === '' ? undefined : config,
+    executable: executable === '' ? undefined : executable,
   };
 }
+
+/** Whether the file that the unit's process was started from has been replaced since. */
+export const runsReplacedFile = (facts: UnitFacts): boolean =>
+  facts.executable?.endsWith(' (deleted)') === true;
 
 /** Whether the unit runs, starts at boot, and was started with this configuration. */
 export const unitIsCurrent = (facts: UnitFacts | undefined, config: string): boolean =>

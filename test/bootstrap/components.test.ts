@@ -6,6 +6,8 @@ import { componentPhase, type Component } from '../../src/bootstrap/components/c
 import { apiserver, controllerManager, scheduler } from '../../src/bootstrap/components/control-plane.ts';
 import { containerd, dns, kubelet, network, proxy } from '../../src/bootstrap/components/node.ts';
 import { pki } from '../../src/bootstrap/phases/pki.ts';
+import { installExecutable } from '../../src/bootstrap/phases/executable.ts';
+import { CURRENT_LINK, EXECUTABLE_NAMES, executableOf, isWhole } from '../../src/bootstrap/release.ts';
 import { FakeHost } from '../../src/provision/fake-host.ts';
 import { sha256 } from '../../src/provision/files.ts';
 import { bareFacts, newCluster, nodeOf, RELEASE } from './harness.ts';
@@ -37,6 +39,7 @@ function settle(node: Node, component: Component): void {
     mainPid: 7,
     restarts: 0,
     config: component.config,
+    executable: undefined,
   });
 }
 
@@ -179,4 +182,35 @@ test('the PKI is written once: a second run issues nothing', async (t) => {
   const again = await prepared({ state: cluster.state, clock: systemClock });
   t.deepEqual(again.changes, []);
   t.deepEqual(again.pki, cluster.pki);
+});
+
+test('an executable of the right size and another content is brought anew, and what it runs is started again', async (t) => {
+  const cluster = await prepared({ dryRun: true });
+  const node = nodeOf(cluster, 'w1');
+  cluster.changes.splice(0);
+  const path = executableOf(RELEASE);
+  settle(node, proxy(node));
+  const unit = node.facts.units.get('slipway-proxy.service');
+  if (unit) node.facts.units.set('slipway-proxy.service', { ...unit, executable: path });
+  node.facts.links.set(CURRENT_LINK, `releases/${RELEASE.id}`);
+  for (const name of EXECUTABLE_NAMES) {
+    node.facts.links.set(`/usr/local/bin/${name}`, `${CURRENT_LINK}/slipway`);
+  }
+  const startProxy = componentPhase({ id: 'proxy', title: '', nodes: () => [node], component: proxy });
+  node.facts.executables.set(path, RELEASE.sha256);
+  await installExecutable.run(node, cluster);
+  await startProxy.run(node, cluster);
+  t.deepEqual(cluster.changes, []);
+  node.facts.executables.set(path, 'f'.repeat(64));
+  await installExecutable.run(node, cluster);
+  await startProxy.run(node, cluster);
+  t.deepEqual(
+    cluster.changes.map(({ change, reason }) => [change, reason]),
+    [
+      [`install ${path}`, 'its content is not that of the release'],
+      ['restart slipway-proxy.service', 'the file that it was started from has been replaced'],
+    ],
+  );
+  t.true(isWhole(RELEASE.id, RELEASE.sha256));
+  t.false(isWhole(RELEASE.id, 'f'.repeat(64)));
 });

@@ -49,6 +49,7 @@ export const bareFacts = (name: string, address: string): Facts => ({
   links: new Map(),
   directories: new Set(),
   sizes: new Map(),
+  executables: new Map(),
   images: new Set(),
   users: new Set(),
   canLowerOomScore: true,

@@ -93,6 +93,7 @@ test('a port that our own process holds is no conflict', async (t) => {
     mainPid: 42,
     restarts: 0,
     config: 'x',
+    executable: undefined,
   });
   await t.notThrowsAsync(validateServers.run(node, cluster));
 });

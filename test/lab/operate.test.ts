@@ -169,6 +169,36 @@ labTest('a person’s kubeconfig works as its groups may, is private, and is on 
   t.regex(record, /^\{"serialNumber":"[0-9a-f]+","user":"anna","groups":\["developers"\].*\}\n$/);
 });
 
+labTest(
+  'an executable that rots keeps its size and time: status and plan name it, up repairs it',
+  async (t) => {
+    const w2 = cluster.server('w2');
+    await w2.exec(`
+file=$(readlink -f /opt/slipway/current/slipway)
+cp -p "$file" "$file.x"
+printf rotten | dd of="$file.x" bs=1 seek=60000000 conv=notrunc status=none
+touch -r "$file" "$file.x"
+mv "$file.x" "$file"
+`);
+    const { json } = await status();
+    t.true(
+      json.problems.some((problem) => /^w2: the executable of \S+ is damaged or replaced/.test(problem)),
+      json.problems.join('\n'),
+    );
+    const plan = await slipwayCommand(cluster.lab, 'plan', cluster.upRun);
+    t.is(plan.code, 3, plan.stdout + plan.stderr);
+    t.regex(
+      plan.stdout,
+      /^w2\n {2}install \/opt\/\S+\n {4}because its content is not that of the release\n {2}restart slipway-network/m,
+    );
+    t.notRegex(plan.stdout, /^(cp1|w1)$/m);
+    const repaired = await slipwayUp(cluster.lab, cluster.upRun);
+    t.is(repaired.code, 0, repaired.stdout + repaired.stderr);
+    t.deepEqual((await status()).json.problems, []);
+    await cluster.upChangesNothing(t);
+  },
+);
+
 labTest('with the API down and a server dead the status tells of both, and the others', async (t) => {
   await cluster.server('cp1').exec('systemctl stop slipway-apiserver');
   await cluster.server('w2').linkDown();

@@ -18,6 +18,7 @@ test('one probe tells the facts of this machine', async (t) => {
     units: ['no-such.service'],
     paths: [dir, '/no/such'],
     largeFiles: [join(dir, 'a file'), '/no/such'],
+    executables: [join(dir, 'a file'), '/no/such'],
     directories: [dir, '/no/such'],
     disks: [join(dir, 'not/yet')],
     users: ['root', 'no-such-user'],
@@ -31,6 +32,7 @@ test('one probe tells the facts of this machine', async (t) => {
   t.is(facts.files.get(join(dir, 'a file'))?.sha256, sha256('content'));
   t.is(facts.files.get(join(dir, 'a file'))?.mode, '640');
   t.deepEqual([...facts.sizes], [[join(dir, 'a file'), 7]]);
+  t.deepEqual([...facts.executables], [[join(dir, 'a file'), sha256('content')]]);
   t.deepEqual([...facts.directories], [dir]);
   t.is(facts.links.get(join(dir, 'link')), 'a file');
   t.is(facts.packages.has('no-such-package'), false);
@@ -50,6 +52,7 @@ test('a unit is current when it runs, starts at boot and was started with this c
     mainPid: 42,
     restarts: 1,
     config: 'abc',
+    executable: undefined,
   });
   t.true(unitIsCurrent(unit, 'abc'));
   t.false(unitIsCurrent(unit, 'abd'));

@@ -11,7 +11,7 @@ import { keepMembers, openServing, writeMember } from '../etcd/form-cluster.ts';
 import { hasServedEtcd, usesEtcd } from '../etcd/state.ts';
 import { allNodes, type ClusterPhase, type NodePhase, type Phase } from '../phase.ts';
 import { issueCertificates } from '../phases/pki.ts';
-import { executableOf } from '../release.ts';
+import { hasExecutable } from '../release.ts';
 import { certificatesOn, checkServed, servedCertificate } from './look.ts';
 
 const KUBELET_UNIT = 'slipway-kubelet.service';
@@ -82,7 +82,7 @@ const checkRelease: NodePhase = {
   kind: 'check',
   nodes: allNodes,
   run: async (node, { release }) => {
-    if (node.facts.sizes.get(executableOf(release)) === release.bytes) return;
+    if (hasExecutable(node.facts, release)) return;
     throw node.refuse(
       `it does not run the release ${release.id}`,
       'use the slipway that installed it, or run "slipway up" with this one first',

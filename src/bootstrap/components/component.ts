@@ -1,5 +1,5 @@
 import { SlipwayError } from '../../base/errors.ts';
-import { unitIsCurrent, startUnit, type UnitFacts } from '../../provision/units.ts';
+import { runsReplacedFile, startUnit, unitIsCurrent, type UnitFacts } from '../../provision/units.ts';
 import { putFiles, sha256, type FileSpec } from '../../provision/files.ts';
 import type { Cluster, Node } from '../cluster.ts';
 import type { NodePhase } from '../phase.ts';
@@ -13,6 +13,8 @@ export interface Component {
   files: FileSpec[];
   /** Hash over all of it and the release: what a running process tells by its environment. */
   config: string;
+  /** Whether its process is our executable. */
+  own: boolean;
 }
 
 export interface ComponentOptions {
@@ -23,6 +25,7 @@ export interface ComponentOptions {
   files: FileSpec[];
   /** What else a restart depends on: the release, where the process is ours. */
   version: string;
+  own?: boolean;
 }
 
 export function buildComponent(options: ComponentOptions): Component {
@@ -38,6 +41,7 @@ export function buildComponent(options: ComponentOptions): Component {
     unitFile: { path: options.unitPath, content: unitText(config), mode: 0o644 },
     files: options.files,
     config,
+    own: options.own === true,
   };
 }
 
@@ -62,6 +66,7 @@ export function ownComponent(
     },
     files,
     version: node.cluster.release.id,
+    own: true,
   });
 }
 
@@ -144,16 +149,20 @@ export function componentPhase(options: {
   };
 }
 
-const isRestart = (node: Node, { unit, config }: Component): boolean => {
-  const facts = node.facts.units.get(unit);
-  return facts?.activeState === 'active' && !unitIsCurrent(facts, config);
+const isRestart = (node: Node, component: Component): boolean => {
+  const facts = node.facts.units.get(component.unit);
+  return facts?.activeState === 'active' && !isCurrent(facts, component);
 };
+
+/** A process of ours that runs from a file that was replaced runs something that nobody can look at any more. */
+const isCurrent = (facts: UnitFacts | undefined, { config, own }: Component): boolean =>
+  unitIsCurrent(facts, config) && !(own && facts !== undefined && runsReplacedFile(facts));
 
 /** Writes a component's files and makes its unit run with them, where anything differs. */
 export async function bringAbout(node: Node, component: Component): Promise<void> {
   await writeFiles(node, [...component.files, component.unitFile]);
   const facts = node.facts.units.get(component.unit);
-  if (unitIsCurrent(facts, component.config)) return;
+  if (isCurrent(facts, component)) return;
   const change = `${facts?.activeState === 'active' ? 'restart' : 'start'} ${component.unit}`;
   await node.change(
     change,
@@ -165,7 +174,9 @@ export async function bringAbout(node: Node, component: Component): Promise<void
 function unitReason(facts: UnitFacts | undefined, { config }: Component): string {
   if (facts?.activeState !== 'active') return `it is ${facts?.activeState || 'not there'}`;
   if (facts.config !== config) return 'it runs with an older configuration or release';
-  return `it is ${facts.unitFileState || 'not enabled'}, and would not start at boot`;
+  if (facts.unitFileState !== 'enabled')
+    return `it is ${facts.unitFileState || 'not enabled'}, and would not start at boot`;
+  return 'the file that it was started from has been replaced';
 }
 
 /** Servers one after the other; when one fails, those that have not begun are left as they are. */

@@ -2,7 +2,7 @@ import { putLinks, type LinkSpec } from '../../provision/files.ts';
 import { upload } from '../../provision/upload.ts';
 import type { Node } from '../cluster.ts';
 import { allNodes, type NodePhase } from '../phase.ts';
-import { CURRENT_LINK, EXECUTABLE_NAMES, executableOf } from '../release.ts';
+import { CURRENT_LINK, EXECUTABLE_NAMES, executableOf, hasExecutable } from '../release.ts';
 import { progressOf } from './packages.ts';
 
 /** Brings the one executable, and the names that it is called by. */
@@ -14,7 +14,7 @@ export const installExecutable: NodePhase = {
   run: async (node, cluster) => {
     const { release, signal } = cluster;
     const target = executableOf(release);
-    if (node.facts.sizes.get(target) !== release.bytes) {
+    if (!hasExecutable(node.facts, release)) {
       const change = `install ${target}`;
       await node.change(
         change,
@@ -27,8 +27,9 @@ export const installExecutable: NodePhase = {
           const file = { ...source, sha256: release.sha256, target, mode: 0o755, change };
           await upload(node.host, file, { signal, progress: progressOf(node, 'executable') });
         },
-        node.facts.sizes.has(target) ? 'its size is not that of the release' : 'it is missing',
+        node.facts.executables.has(target) ? 'its content is not that of the release' : 'it is missing',
       );
+      if (node.facts.executables.has(target)) distrustProcesses(node, target);
     }
     await pointLinks(node, [
       { path: CURRENT_LINK, target: `releases/${release.id}` },
@@ -39,6 +40,14 @@ export const installExecutable: NodePhase = {
     ]);
   },
 };
+
+/** What was started from a damaged file runs from it still: the next probe would say so, and this run knows already. */
+function distrustProcesses(node: Node, target: string): void {
+  for (const [name, unit] of node.facts.units) {
+    if (unit.executable === target)
+      node.facts.units.set(name, { ...unit, executable: `${target} (deleted)` });
+  }
+}
 
 async function pointLinks(node: Node, links: readonly LinkSpec[]): Promise<void> {
   const wanted = links.filter(({ path, target }) => node.facts.links.get(path) !== target);

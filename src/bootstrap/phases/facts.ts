@@ -44,9 +44,9 @@ export const probeRequest = ({ release, etcdBinary }: Cluster): ProbeRequest => 
   largeFiles: [
     STORE_FILE,
     ...(etcdBinary ? [etcdBinary.target] : []),
-    executableOf(release),
     '/var/lib/slipway/packages/bundle.tar',
   ],
+  executables: [executableOf(release)],
   directories: [STORE_DIRECTORY, MOVED_STORE_DIRECTORY, ETCD_DIRECTORY, ETCD_MEMBER_DIRECTORY],
   disks: DISKS,
   users: [SERVICE_USER, ETCD_USER],

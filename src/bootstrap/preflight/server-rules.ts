@@ -5,7 +5,7 @@ import { PKI_DIRECTORY } from '../components/files.ts';
 import { usesEtcd } from '../etcd/state.ts';
 import { contains, parseAddress, parseRange } from '../inventory/ranges.ts';
 import { missingPackages } from '../phases/packages.ts';
-import { executableOf } from '../release.ts';
+import { hasExecutable } from '../release.ts';
 import { must, should, type Finding, type Problem } from './finding.ts';
 
 export const MIB = 2 ** 20;
@@ -128,7 +128,7 @@ function checkFirewallService({ facts }: Node): Problem[] {
 
 function checkSpace(node: Node, { release }: Cluster): Problem[] {
   const { facts } = node;
-  const upload = facts.sizes.get(executableOf(release)) === release.bytes ? 0 : release.bytes;
+  const upload = hasExecutable(facts, release) ? 0 : release.bytes;
   const packages = missingPackages(node).length > 0 ? 300 * MIB : 0;
   const needed: Array<[string, number]> = [
     ['/etc', MIB],

@@ -79,11 +79,19 @@ function storeProblems({ store }: Found, cluster: Cluster): string[] {
 }
 
 function releaseProblems({ servers }: Found, { release }: Cluster): string[] {
-  return servers.flatMap((server) =>
-    server.reached && server.release !== release.id
-      ? [`${server.name} has ${server.release ?? 'no release'}, this is ${release.id}`]
-      : [],
-  );
+  return servers.flatMap((server) => {
+    if (!server.reached) return [];
+    return [
+      ...(server.executable === 'damaged'
+        ? [
+            `${server.name}: the executable of ${server.release} is damaged or replaced; "slipway up" repairs it`,
+          ]
+        : []),
+      ...(server.release === release.id
+        ? []
+        : [`${server.name} has ${server.release ?? 'no release'}, this is ${release.id}`]),
+    ];
+  });
 }
 
 function expiryProblems({ nearestExpiry, nowMs }: Found): string[] {

@@ -6,7 +6,7 @@ import type { Node } from '../cluster.ts';
 import { ETCD_INITIAL_FILE, ETCD_MEMBER_DIRECTORY, ETCD_UNIT } from '../components/etcd.ts';
 import { PKI_DIRECTORY, STORE_FILE } from '../components/files.ts';
 import { KEEPALIVED_UNIT } from '../components/virtual-address.ts';
-import { CURRENT_LINK } from '../release.ts';
+import { CURRENT_LINK, isWhole } from '../release.ts';
 
 /** A certificate that a server uses. */
 export interface CertificateStatus {
@@ -19,6 +19,8 @@ export interface CertificateStatus {
 export interface ServerStatus {
   /** The release that is installed: '0.1.0-abc'; undefined where none is. */
   release: string | undefined;
+  /** Whether the installed executable is what its release's name says; undefined where none is installed. */
+  executable: 'whole' | 'damaged' | undefined;
   /** Our units that should run there and whether each does. */
   units: Array<{ name: string; state: string; restarts: number }>;
   certificates: CertificateStatus[];
@@ -46,8 +48,15 @@ export function expectedUnits(node: Node, etcd: boolean): string[] {
   ];
 }
 
-const script = (units: readonly string[]): string => `
+const script = (units: readonly string[], known: string): string => `
 ${UNIT_PROBE}
+executable=$(readlink -f ${CURRENT_LINK}/slipway 2>/dev/null)
+if [ -f "$executable" ]; then
+  stamp=$(stat -c '%i %s %.9Y %.9Z' "$executable")
+  # Hashing takes a good part of a second: a watch does it when the file has changed.
+  case '${known}' in "$stamp "*) hash=$(echo '${known}' | awk '{print $NF}') ;; *) hash=$(sha256sum "$executable" | cut -d ' ' -f 1) ;; esac
+  printf 'executable\\t%s\\t%s\\n' "$stamp $hash" "$hash"
+fi
 printf 'release\\t%s\\n' "$(readlink ${CURRENT_LINK} 2>/dev/null)"
 printf 'now\\t%s\\n' "$(date +%s%3N)"
 for name in ${units.join(' ')}; do unit "$name"; done
@@ -66,12 +75,29 @@ done
 true
 `;
 
-/** Asks a server in one round trip; changes nothing. */
-export async function askServer(node: Node, timeoutMs: number): Promise<ServerStatus> {
+/**
+ * Asks a server in one round trip; changes nothing. `hashed` keeps from look to look which file the last one hashed,
+ * by the name of the server.
+ */
+export async function askServer(
+  node: Node,
+  timeoutMs: number,
+  hashed: Map<string, string> = new Map(),
+): Promise<ServerStatus> {
   const { clock, signal } = node.cluster;
   const names = expectedUnits(node, true);
   const startedMs = clock.now();
-  const text = await runScript(node.host, 'asking for its status', script(names), { signal, timeoutMs });
+  const text = await runScript(
+    node.host,
+    'asking for its status',
+    script(names, hashed.get(node.name) ?? ''),
+    {
+      signal,
+      timeoutMs,
+    },
+  );
+  const stamp = /^executable\t(.*)\t/m.exec(text)?.[1];
+  if (stamp !== undefined) hashed.set(node.name, stamp);
   return parseServerStatus(text, node, (startedMs + clock.now()) / 2);
 }
 
@@ -85,11 +111,15 @@ export function parseServerStatus(text: string, node: Node, wallMs: number): Ser
     rows('unit').map(([, name = '', values = '', config = '']) => [name, parseUnit(values, config)]),
   );
   const stored = one('store');
+  const hash = rows('executable')[0]?.[2];
+  const release =
+    one('release')
+      ?.split('/')
+      .findLast((part) => part !== '' && part !== 'slipway') || undefined;
   return {
-    release:
-      one('release')
-        ?.split('/')
-        .findLast((part) => part !== '' && part !== 'slipway') || undefined,
+    release,
+    executable:
+      hash === undefined || release === undefined ? undefined : isWhole(release, hash) ? 'whole' : 'damaged',
     units: expectedUnits(node, etcd || node.cluster.controlPlanes.length > 1).map((name) => {
       const unit = found.get(name);
       const state = unit === undefined || unit.loadState === 'not-found' ? 'missing' : unit.activeState;

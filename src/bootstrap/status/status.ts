@@ -43,6 +43,7 @@ export class StatusWatch {
   /** Whose servers are connected as far as they were reached. */
   readonly cluster: Cluster;
   readonly #open: ActionOptions['open'];
+  readonly #hashed = new Map<string, string>();
 
   constructor(options: ActionOptions) {
     this.cluster = new Cluster(options);
@@ -92,7 +93,7 @@ export class StatusWatch {
   async #server(node: Node): Promise<ReachedServer | LostServer> {
     const attempt = async (): Promise<ReachedServer> => {
       if (!node.connected) node.host = await this.#open(node);
-      return { name: node.name, reached: true, ...(await askServer(node, ASK_MS)) };
+      return { name: node.name, reached: true, ...(await askServer(node, ASK_MS, this.#hashed)) };
     };
     try {
       return await attempt();
