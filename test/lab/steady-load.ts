@@ -7,7 +7,7 @@ import { readyPods } from '../e2e/workload.ts';
 import type { Kubectl } from '../helpers/kubectl.ts';
 import { busyboxImage } from '../helpers/oci-image.ts';
 import { waitFor } from '../helpers/wait-for.ts';
-import { systemEnvironment } from './command.ts';
+import { systemEnvironment, tryRun } from './command.ts';
 import type { HaCluster } from './ha-cluster.ts';
 import { serverNetns } from './state.ts';
 
@@ -67,10 +67,9 @@ export async function startSteadyLoad(options: SteadyLoadOptions): Promise<Stead
   const api = new Asker(cluster.lab.fabricSpawn([process.execPath, CHILD, 'api', kubeconfig], { stdio }));
   const namespace = `--net=/run/netns/${serverNetns(cluster.lab.id, from)}`;
   const url = `http://${address}/`;
+  const ask = `fetch('${url}', { signal: AbortSignal.timeout(2000) }).then(({ ok }) => process.exit(ok ? 0 : 1))`;
   await waitFor(`the Service answers on ${from}`, async () => {
-    const { code } = await cluster
-      .server(from)
-      .tryExec(`curl -sf --max-time 2 ${url} || wget -qO- -T 2 ${url}`);
+    const { code } = await tryRun('nsenter', [namespace, '--', process.execPath, '-e', ask]);
     return code === 0;
   });
   const service = new Asker(
