@@ -19,13 +19,13 @@ export interface BuiltFile {
 /**
  * Makes `outDir`/slipway, the one executable for every component and command, its .sha256, and pause.tar,
  * the sandbox image that it also carries. Each file appears whole or not at all, and two builds at once do
- * not meet: each works in a folder of its own.
+ * not meet: each works in a folder of its own. `version`: another one than package.json says.
  */
-export async function buildRelease(outDir: string): Promise<BuiltFile[]> {
+export async function buildRelease(outDir: string, version = releaseInfo().version): Promise<BuiltFile[]> {
   await mkdir(outDir, { recursive: true });
   const work = await mkdtemp(join(outDir, 'build-'));
   try {
-    const made = await buildIn(work);
+    const made = await buildIn(work, version);
     const files = Object.entries(made).map(async ([name, path]) => {
       await rename(path, join(outDir, name));
       return { path: join(outDir, name), bytes: (await stat(join(outDir, name))).size };
@@ -37,8 +37,8 @@ export async function buildRelease(outDir: string): Promise<BuiltFile[]> {
 }
 
 /** Files by the name that they get, where they lie in the folder of work. */
-async function buildIn(work: string): Promise<Record<string, string>> {
-  const release = releaseInfo();
+async function buildIn(work: string, version: string): Promise<Record<string, string>> {
+  const release = { ...releaseInfo(), version };
   const pauseTar = join(work, 'pause.tar');
   await writeFile(pauseTar, await pauseImage(release.version, process.arch === 'arm64' ? 'arm64' : 'amd64'));
   const releaseJson = join(work, RELEASE_INFO_ASSET);

@@ -1,3 +1,4 @@
+import { KUBERNETES, kubernetesVersion } from '../base/version.ts';
 import type { PathHandler } from './path-handler.ts';
 import type { ApiResponse, RequestContext } from './request-context.ts';
 
@@ -17,9 +18,9 @@ export interface VersionInfo {
 export function versionInfo(build: { version: string; commit: string; date: string }): VersionInfo {
   const arch = process.arch === 'x64' ? 'amd64' : process.arch;
   return {
-    major: '1',
-    minor: '36',
-    gitVersion: `v1.36.0+slipway.${build.version}`,
+    major: `${KUBERNETES.major}`,
+    minor: `${KUBERNETES.minor}`,
+    gitVersion: kubernetesVersion(build.version),
     gitCommit: build.commit,
     gitTreeState: 'clean',
     buildDate: build.date,

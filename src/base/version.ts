@@ -8,6 +8,13 @@ export interface ReleaseInfo {
   commit: string;
 }
 
+/** The Kubernetes release whose API and behaviour this is. */
+export const KUBERNETES = { major: 1, minor: 36, patch: 0 } as const;
+
+/** 'v1.36.0+slipway.0.1.0': what API servers and kubelets call themselves, slipway's own version as build metadata. */
+export const kubernetesVersion = (version: string): string =>
+  `v${KUBERNETES.major}.${KUBERNETES.minor}.${KUBERNETES.patch}+slipway.${version}`;
+
 /** The build writes it into the executable under this name. */
 export const RELEASE_INFO_ASSET = 'release.json';
 

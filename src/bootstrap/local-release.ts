@@ -17,7 +17,7 @@ const ELF_MACHINES: Record<number, string> = { 0x3e: 'x86_64', 0xb7: 'aarch64' }
  */
 export async function prepareRelease(path: string, env: NodeJS.ProcessEnv): Promise<Release> {
   const architecture = await architectureOf(path);
-  const version = await versionOf(path);
+  const { version, kubernetes } = await versionOf(path);
   const [sha256, { size: bytes }] = await Promise.all([hashFile(path), stat(path)]);
   const cache = join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'slipway');
   const compressedPath = join(cache, `${sha256}.gz`);
@@ -36,6 +36,7 @@ export async function prepareRelease(path: string, env: NodeJS.ProcessEnv): Prom
   const compressedBytes = (await stat(compressedPath)).size;
   return {
     version,
+    kubernetes,
     id: `${version}-${sha256.slice(0, 12)}`,
     sha256,
     bytes,
@@ -71,7 +72,7 @@ async function architectureOf(path: string): Promise<string> {
 }
 
 /** What the executable says of itself: it may be of another version than the one that runs. */
-async function versionOf(path: string): Promise<string> {
+async function versionOf(path: string): Promise<{ version: string; kubernetes: string }> {
   let text: string;
   try {
     text = await runCommand(resolve(path), ['version']);
@@ -82,7 +83,8 @@ async function versionOf(path: string): Promise<string> {
     });
   }
   const version = /\d+\.\d+\.\d+[-+.\w]*/.exec(text)?.[0];
-  if (version === undefined)
+  const kubernetes = /Kubernetes (\d+\.\d+)/.exec(text)?.[1];
+  if (version === undefined || kubernetes === undefined)
     throw new SlipwayError('E_EXECUTABLE', `${path} is not slipway: it answers "${text.trim()}"`);
-  return version;
+  return { version, kubernetes };
 }

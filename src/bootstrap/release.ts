@@ -1,6 +1,8 @@
 /** The executable that servers get, as `slipway up` found it. */
 export interface Release {
   version: string;
+  /** The Kubernetes minor release that it is of: '1.36'. */
+  kubernetes: string;
   /** '<version>-<first 12 digits of the hash>': names the release's directory on servers. */
   id: string;
   sha256: string;

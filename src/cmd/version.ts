@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { releaseInfo } from '../base/version.ts';
+import { KUBERNETES, releaseInfo } from '../base/version.ts';
 
 const EXAMPLES = `
 Examples:
@@ -30,5 +30,9 @@ export function printVersion(name: string): void {
 }
 
 function versions(): { version: string; commit: string; kubernetes: string; node: string } {
-  return { ...releaseInfo(), kubernetes: '1.36', node: process.versions.node };
+  return {
+    ...releaseInfo(),
+    kubernetes: `${KUBERNETES.major}.${KUBERNETES.minor}`,
+    node: process.versions.node,
+  };
 }

@@ -18,6 +18,7 @@ servers:
 
 export const RELEASE: Release = {
   version: '1.2.3',
+  kubernetes: '1.36',
   id: '1.2.3-abcdef012345',
   sha256: 'abcdef012345'.padEnd(64, '0'),
   bytes: 1000,

@@ -1,10 +1,8 @@
 import type { Node, NodeAddress, NodeCondition, NodeStatus } from '../../api/gen/types/core-v1.ts';
 import { rfc3339 } from '../../base/clock.ts';
+import { kubernetesVersion, releaseInfo } from '../../base/version.ts';
 import type { Image } from '../cri/runtime.ts';
 import type { FileSystemFacts, MachineFacts } from './machine.ts';
-
-/** The Kubernetes that this kubelet is. */
-export const KUBELET_VERSION = 'v1.36.0+slipway';
 
 const MAX_IMAGES = 50;
 /** Memory that is kept from pods, as upstream's hard eviction threshold. */
@@ -74,7 +72,7 @@ export function nodeStatus(facts: NodeFacts, old: NodeStatus, nowMs: number): No
       kernelVersion: machine.kernelVersion,
       osImage: machine.osImage,
       containerRuntimeVersion: `${facts.runtimeName}://${facts.runtimeVersion}`,
-      kubeletVersion: KUBELET_VERSION,
+      kubeletVersion: kubernetesVersion(releaseInfo().version),
       kubeProxyVersion: '',
       operatingSystem: 'linux',
       architecture: architecture(),
