@@ -4,7 +4,8 @@ import type { PkiFiles } from '../pki/cluster-pki.ts';
 import type { Facts } from '../provision/facts.ts';
 import { FencedHost } from '../provision/fenced-host.ts';
 import type { Host } from '../provision/host.ts';
-import { Journal } from './journal.ts';
+import { lockCluster } from './cluster-lock.ts';
+import { Journal, JOURNAL } from './journal.ts';
 import { OperatorLocks, type LockOptions } from './operator-locks.ts';
 import { AppliedState } from './applied-state.ts';
 import type { ApiAccess } from './api-access.ts';
@@ -24,8 +25,10 @@ export interface ClusterOptions {
   dryRun: boolean;
   /** A bundle of packages on this machine. */
   bundlePath?: string;
-  /** Without it no server is locked: for tests of one phase alone. */
+  /** Without it nothing is locked: for tests of one phase alone. */
   lock?: LockOptions;
+  /** Opens the way to a server. */
+  open?: (node: Node) => Promise<Host>;
   /** For the root keys. */
   passphrase?: string;
   /** An etcd on this machine, instead of the distribution's. */
@@ -67,10 +70,13 @@ export class Cluster {
   /** Whether a server has been changed, or may have been. */
   touched = false;
   readonly #locks: OperatorLocks | undefined;
+  readonly #open: ClusterOptions['open'];
   readonly #journal: Journal;
   #locking: Promise<void> | undefined;
   /** Sentences of what has been changed, or in a dry run would be. */
   readonly changes: Change[] = [];
+  /** Bytes of the journal when this run began to look: more by the time of its lock are another run's. */
+  journalBytes: number | undefined;
   /** What an earlier run left on the servers; set by the phase 'facts' of commands that compare with it. */
   applied: AppliedState = new AppliedState({});
   /** Set by the phase 'pki'. */
@@ -95,6 +101,7 @@ export class Cluster {
     this.report = options.report;
     this.#journal = new Journal(options.state, options.clock);
     this.#locks = options.lock && new OperatorLocks(options.lock);
+    this.#open = options.open;
     this.nodes = options.inventory.servers.map((entry) => new Node(this, entry));
     this.targets = this.nodes;
   }
@@ -140,8 +147,7 @@ export class Cluster {
     reason?: string,
   ): Promise<void> {
     this.signal.throwIfAborted();
-    // The first change asks for the servers: a run that finds nothing to do writes nothing, not even a lock.
-    if (this.#locks && !this.dryRun) await (this.#locking ??= this.#lock(this.#locks));
+    await this.lock();
     const { phase, dryRun } = this;
     this.changes.push({ node, phase, change, reason });
     this.report({ type: 'change', phase, node, change, reason, dryRun });
@@ -154,14 +160,30 @@ export class Cluster {
     });
   }
 
-  /** Gives the servers' locks back. */
+  /**
+   * Takes the locks of the cluster, its servers and the state directory, once. The first change asks for it: a run that finds
+   * nothing to do writes nothing, not even a lock. Errors: E_LOCKED; E_STATE_CHANGED where another run has changed
+   * something since this one began to look.
+   */
+  async lock(): Promise<void> {
+    if (this.#locks && !this.dryRun) await (this.#locking ??= this.#lock(this.#locks));
+  }
+
+  /** Gives the locks back. */
   async unlock(): Promise<void> {
     await this.#locks?.release();
   }
 
   async #lock(locks: OperatorLocks): Promise<void> {
-    const hosts = this.targets.flatMap((node) => (node.fencedHost ? [node.fencedHost] : []));
-    await locks.take(hosts);
+    await lockCluster(this, locks, this.#open);
+    if (this.journalBytes === undefined || (await this.state.size(JOURNAL)) === this.journalBytes) return;
+    throw new SlipwayError(
+      'E_STATE_CHANGED',
+      'another run has changed the cluster since this one looked at it',
+      {
+        hint: 'run the same command again',
+      },
+    );
   }
 }
 
@@ -202,6 +224,9 @@ export class Node {
   get fencedHost(): FencedHost | undefined {
     return this.#host;
   }
+
+  /** It was tried, and does not answer: nobody waits for it a second time. */
+  lost = false;
 
   /** Forgets a connection that is lost. */
   disconnect(): void {

@@ -2,7 +2,7 @@ import { messageOf } from '../base/errors.ts';
 import { rfc3339Micro, type Clock } from '../base/clock.ts';
 import type { StateDirectory } from './state-directory.ts';
 
-const FILE = 'journal.jsonl';
+export const JOURNAL = 'journal.jsonl';
 
 /** One line of the journal. A change that begins and neither is done nor fails was cut off. */
 export interface JournalEntry {
@@ -50,6 +50,6 @@ export class Journal {
 
   async #append(entry: Omit<JournalEntry, 'time'>): Promise<void> {
     const time = rfc3339Micro(this.#clock.now());
-    await this.#state.append(FILE, `${JSON.stringify({ time, ...entry })}\n`);
+    await this.#state.append(JOURNAL, `${JSON.stringify({ time, ...entry })}\n`);
   }
 }

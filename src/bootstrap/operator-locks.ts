@@ -3,6 +3,8 @@ import { codeOf, SlipwayError } from '../base/errors.ts';
 import type { FencedHost } from '../provision/fenced-host.ts';
 import { describeOperator, type Operator } from '../provision/fence.ts';
 import { releaseLock, takeLock, type HeldLock } from '../provision/operator-lock.ts';
+import type { StateDirectory } from './state-directory.ts';
+import { releaseStateLock, takeStateLock } from './state-lock.ts';
 
 /** What a run may do about the locks of others. */
 export interface LockOptions {
@@ -13,45 +15,73 @@ export interface LockOptions {
   isAlive: (pid: number) => boolean;
 }
 
-/** The locks that one run holds: on all servers that it may change, or on none. */
+/** What a run locks before its first change. */
+export interface LockRequest {
+  /** The cluster's lock: every control plane that answers, whether it is changed or not. */
+  cluster: readonly FencedHost[];
+  /** The other servers that may be changed. */
+  servers: readonly FencedHost[];
+  /** The operator's own files. */
+  state?: StateDirectory;
+}
+
+/** The locks that one run holds: all that it needs, or none. */
 export class OperatorLocks {
   readonly #options: LockOptions;
   readonly #token = randomUUID();
   readonly #held: FencedHost[] = [];
+  #state: StateDirectory | undefined;
 
   constructor(options: LockOptions) {
     this.#options = options;
   }
 
   /**
-   * Takes the lock of every server, in the order of their names, so that of two operators exactly one gets all. Errors:
-   * E_LOCKED, which names the holder and since when; nothing is held then.
+   * Takes the lock of every control plane, one after the other in the order of their names, so that of two operators exactly
+   * one gets all; then those of the other servers, and of the state directory. Errors: E_LOCKED, which names the holder
+   * and since when; nothing is held then.
    */
-  async take(hosts: readonly FencedHost[]): Promise<void> {
-    const inOrder = hosts.toSorted((a, b) => (a.name < b.name ? -1 : 1));
-    for (const host of inOrder) {
-      const other = await this.#takeOne(host);
-      if (other) {
-        await this.release();
-        throw new SlipwayError(
-          'E_LOCKED',
-          `${host.name}: ${describeOperator(other.operator)} is at work there`,
-          {
-            hint: 'wait until that run has ended; if its machine is gone for good, give --take-lock',
-          },
-        );
-      }
-      host.fence(this.#token);
-      this.#held.push(host);
+  async take({ cluster, servers, state }: LockRequest): Promise<void> {
+    try {
+      for (const host of cluster.toSorted((a, b) => (a.name < b.name ? -1 : 1))) await this.#takeHost(host);
+      // Whatever failed, the others must be known to be held before all are given back.
+      const results = await Promise.allSettled(servers.map((host) => this.#takeHost(host)));
+      for (const result of results) if (result.status === 'rejected') throw result.reason;
+      if (state) await this.#takeState(state);
+    } catch (error) {
+      await this.release();
+      throw error;
     }
   }
 
   /** Gives back what is held; servers that cannot be reached lose theirs when they restart, or to the next run. */
   async release(): Promise<void> {
-    for (const host of this.#held.splice(0)) {
-      host.fence(undefined);
-      await releaseLock(host, this.#token).catch(() => undefined);
+    if (this.#state) {
+      this.#state.fence(undefined);
+      await releaseStateLock(this.#state.path, this.#token).catch(() => undefined);
+      this.#state = undefined;
     }
+    await Promise.all(
+      this.#held.splice(0).map(async (host) => {
+        host.fence(undefined);
+        await releaseLock(host, this.#token).catch(() => undefined);
+      }),
+    );
+  }
+
+  async #takeHost(host: FencedHost): Promise<void> {
+    const other = await this.#takeOne(host);
+    if (other) throw lockedBy(host.name, other);
+    host.fence(this.#token);
+    this.#held.push(host);
+  }
+
+  async #takeState(state: StateDirectory): Promise<void> {
+    const mine = { token: this.#token, operator: this.#options.operator };
+    const other = await takeStateLock(state.path, mine, (operator) => this.#mayReplace(operator));
+    if (other) throw lockedBy(state.path, other);
+    state.fence(this.#token);
+    this.#state = state;
   }
 
   async #takeOne(host: FencedHost): Promise<HeldLock | undefined> {
@@ -66,6 +96,11 @@ export class OperatorLocks {
     return force || (host === operator.host && !isAlive(pid));
   }
 }
+
+const lockedBy = (where: string, { operator }: HeldLock): SlipwayError =>
+  new SlipwayError('E_LOCKED', `${where}: ${describeOperator(operator)} is at work there`, {
+    hint: 'wait until that run has ended; if its machine is gone for good, give --take-lock',
+  });
 
 /** Whether a process of this machine lives, as the kernel says it. */
 export function isAlive(pid: number): boolean {

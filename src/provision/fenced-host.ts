@@ -1,10 +1,11 @@
 import type { Duplex } from 'node:stream';
-import { FENCE } from './fence.ts';
+import { FENCE, FENCED, lockLost } from './fence.ts';
 import type { Host, RunOptions, ScriptResult } from './host.ts';
 
 /**
- * A server whose scripts know the change that they belong to, and are stopped once another operator has taken its lock over: each script is given the
- * token of ours, and compares it with the one that stands before it does anything.
+ * A server whose scripts know the change that they belong to, and are stopped once another operator has taken its lock
+ * over: each script, and each command that is fed, is given our token, and compares it with the one that stands before
+ * it does anything.
  */
 export class FencedHost implements Host {
   readonly #inner: Host;
@@ -39,8 +40,12 @@ export class FencedHost implements Host {
     return this.#inner.tryRun(`${lock}${step}${script}`, options);
   }
 
-  pipe(command: string, input: AsyncIterable<Uint8Array>, options?: RunOptions): Promise<ScriptResult> {
-    return this.#inner.pipe(command, input, options);
+  async pipe(command: string, input: AsyncIterable<Uint8Array>, options?: RunOptions): Promise<ScriptResult> {
+    if (this.#token === undefined) return await this.#inner.pipe(command, input, options);
+    const lock = `SLIPWAY_LOCK='${this.#token}'\n${FENCE}\n`;
+    const result = await this.#inner.pipe(`${lock}${command}`, input, options);
+    if (result.code === FENCED) throw lockLost(this, result.stdout);
+    return result;
   }
 
   forward(address: string, port: number): Promise<Duplex> {

@@ -32,10 +32,15 @@ export interface UploadOptions {
  */
 export async function upload(host: Host, file: Upload, options: UploadOptions = {}): Promise<boolean> {
   const part = `${file.target}.${file.sha256.slice(0, 16)}.part`;
+  const own = `${file.target}.own.part`;
   const signal = options.signal ? { signal: options.signal } : {};
   const look = `
 if [ -f '${file.target}' ] && echo '${file.sha256}  ${file.target}' | sha256sum --check --status; then echo done
-elif [ -f '${part}' ]; then stat -c %s '${part}'
+elif [ -f '${part}' ]; then
+  # Who was taken over may still be sending: into a file that has no name any more.
+  cp '${part}' '${own}'
+  mv -fT '${own}' '${part}'
+  stat -c %s '${part}'
 else echo 0; fi
 `;
   const state = (await runScript(host, `looking for ${file.target}`, look, signal)).trim();
@@ -44,7 +49,7 @@ else echo 0; fi
   let offset = Number(state);
   if (!(offset >= 0 && offset <= file.sourceBytes)) offset = 0;
   if (offset === 0) {
-    const prepare = `${ledgerFunctions(file.change, ledgerDirectory)}make_directory "$(dirname '${file.target}')"\n: >'${part}'\n`;
+    const prepare = `${ledgerFunctions(file.change, ledgerDirectory)}make_directory "$(dirname '${file.target}')"\nrm -f '${part}'\n: >'${part}'\n`;
     await runScript(host, file.change, prepare, signal);
   }
   if (offset < file.sourceBytes) {

@@ -1,5 +1,7 @@
 /** A cluster of one control plane grows: a worker joins, then two control planes, to which the store moves. */
 import { once } from 'node:events';
+import { cp, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import test from 'ava';
 import { kubectlSkipReason, type Kubectl } from '../helpers/kubectl.ts';
@@ -52,12 +54,44 @@ async function objects(): Promise<unknown> {
   return items;
 }
 
+labTest(
+  'two operators, each with files of his own, join two servers: the second one is told who is at work',
+  async (t) => {
+    await cluster.describe([FIRST]);
+    await slipway('up');
+    kubectl = await cluster.kubectl('cp1');
+    await cluster.describe([FIRST, ...WORKERS]);
+    const theirs = join(cluster.lab.directory, 'their-state');
+    await cp(cluster.state, theirs, { recursive: true });
+    const first = await cluster.start(['join', '--node', 'w1', '--output', 'json']);
+    const closed = once(first, 'close') as Promise<[number | null]>;
+    let told = '';
+    first.stdout?.setEncoding('utf8').on('data', (text: string) => (told += text));
+    await waitFor('the first one changes its server', () => /"type":"change".*"node":"w1"/.test(told), {
+      timeoutMs: 60_000,
+    });
+    first.kill('SIGSTOP');
+    const second = await cluster.slipway(['join', '--node', 'w2', '--state-dir', theirs]);
+    first.kill('SIGCONT');
+    t.is(second.code, 2, second.stdout + second.stderr);
+    t.regex(
+      second.stderr,
+      new RegExp(
+        `cp1: root@\\S+ \\(slipway join, process ${first.pid}, since \\S+\\) is at work there \\[E_LOCKED\\]`,
+      ),
+    );
+    t.is(await cluster.server('w2').exec('ls -d /etc/slipway /opt/slipway 2>/dev/null || true'), '');
+    t.deepEqual(await closed, [0, null], told);
+    for (const name of ['cp1', 'w1']) await cluster.server(name).exec('[ ! -e /run/slipway-operator ]');
+    t.deepEqual(
+      (await readdir(cluster.state)).filter((name) => name.includes('lock')),
+      [],
+    );
+    await cluster.nodesReady(kubectl, ['cp1', 'w1']);
+  },
+);
+
 labTest('a worker joins, and nobody else is touched', async (t) => {
-  await cluster.describe([FIRST, WORKERS[0]!]);
-  await slipway('up');
-  kubectl = await cluster.kubectl('cp1');
-  await cluster.nodesReady(kubectl, ['cp1', 'w1']);
-  await cluster.describe([FIRST, ...WORKERS]);
   const before = await Promise.all(['cp1', 'w1'].map(look));
   t.regex(await slipway('join', '--dry-run'), /^w2 would be changed/m);
   const startedMs = performance.now();

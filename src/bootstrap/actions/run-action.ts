@@ -1,6 +1,8 @@
+import { codeOf } from '../../base/errors.ts';
 import type { Host } from '../../provision/host.ts';
 import { AppliedState } from '../applied-state.ts';
 import { Cluster, type Change, type ClusterOptions, type Node } from '../cluster.ts';
+import { JOURNAL } from '../journal.ts';
 import type { Phase } from '../phase.ts';
 import { runPhases } from '../run-phases.ts';
 
@@ -20,14 +22,19 @@ export interface ActionResult {
 export async function runAction(options: ActionOptions, phases: readonly Phase[]): Promise<ActionResult> {
   const cluster = new Cluster(options);
   try {
+    cluster.journalBytes = await options.state.size(JOURNAL);
     cluster.applied = await AppliedState.read(options.state);
     await runPhases(cluster, phases);
     return { changes: cluster.changes, cluster };
   } finally {
     cluster.api?.close();
-    // Also after a failure: what was written was written.
-    if (!options.dryRun) await cluster.applied.save(options.state);
+    // Also after a failure: what was written was written. Who has taken over knows better.
+    if (!options.dryRun) await cluster.applied.save(options.state).catch(unlessLost);
     await cluster.unlock();
     await Promise.all(cluster.nodes.filter((node) => node.connected).map((node) => node.host.close()));
   }
+}
+
+function unlessLost(error: unknown): void {
+  if (codeOf(error) !== 'E_LOCK_LOST') throw error;
 }

@@ -58,6 +58,7 @@ const connectSurvivors = (open: ActionOptions['open']): ClusterPhase => ({
         try {
           node.host = await open(node);
         } catch (error) {
+          node.lost = true;
           node.warn(`it does not answer, and counts as lost: ${messageOf(error)}`);
         }
       }),

@@ -76,7 +76,7 @@ function renewPhases(open: ActionOptions['open']): Phase[] {
 }
 
 /** A renewal restarts processes: it must not become an upgrade by the way. */
-const checkRelease: NodePhase = {
+export const checkRelease: NodePhase = {
   id: 'check-release',
   title: 'Check that the servers run this release',
   kind: 'check',
@@ -95,6 +95,7 @@ const issueAnew: ClusterPhase = {
   title: 'Issue certificates anew',
   kind: 'check',
   run: async (cluster) => {
+    await cluster.lock();
     const nowMs = cluster.clock.now();
     const text = await cluster.state.read(BEGUN);
     const lastMs = text === undefined ? 0 : (JSON.parse(text) as { begunMs: number }).begunMs;

@@ -55,6 +55,7 @@ export function selectJoining(open: (node: Node) => Promise<Host>, request: Join
       try {
         node.host = await open(node);
       } catch (error) {
+        node.lost = true;
         lost.set(node, error);
       }
     },

@@ -59,6 +59,7 @@ export function selectLeaving(
           hint: 'remove a server before it is taken out of the inventory; put it back for that',
         });
       }
+      removal.leaving.lost = request.dead;
       cluster.targets = [removal.leaving];
       cluster.pki = await cluster.state.readPki();
     },
@@ -73,6 +74,7 @@ export function selectLeaving(
         node.host = await open(node);
       } catch (error) {
         if (node === removal.leaving) throw lost(node, error);
+        node.lost = true;
         node.warn(`does not answer: ${messageOf(error)}`);
       }
     },
@@ -94,14 +96,23 @@ export function selectLeaving(
       try {
         await examine(cluster, removal as Removal);
       } catch (error) {
-        // An earlier run that was cut off may have left its cordon; this one does not go on with it.
-        if (cluster.api && !cluster.dryRun) await uncordon(apiOf(cluster), request.node, REMOVE);
+        // An earlier run that was cut off may have left its cordon; this one does not go on with it. Where another
+        // operator is at work it is his.
+        if (cluster.api && !cluster.dryRun && (await isAlone(cluster))) {
+          await uncordon(apiOf(cluster), request.node, REMOVE);
+        }
         throw error;
       }
     },
   };
   return [check, connect, facts, select];
 }
+
+const isAlone = (cluster: Cluster): Promise<boolean> =>
+  cluster.lock().then(
+    () => true,
+    () => false,
+  );
 
 function lost(node: Node, cause: unknown): SlipwayError {
   const code = cause instanceof SlipwayError ? cause.code : 'E_SSH_UNREACHABLE';
