@@ -1,6 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import {
   appendFileSync,
+  closeSync,
+  openSync,
+  writeSync,
   mkdtempSync,
   readFileSync,
   statSync,
@@ -175,6 +178,34 @@ test('an upload is resumed where it broke off, checked, and done once', async (t
   t.is(lstatSync(target).mode & 0o777, 0o755);
   t.deepEqual(readdirSync(join(dir, 'opt')), ['tool']);
   t.false(await upload(host, file, { ledgerDirectory }));
+});
+
+test('what a lost connection still delivers does not get into the upload that goes on', async (t) => {
+  const { dir, ledgerDirectory } = room();
+  const content = randomBytes(3 << 20);
+  const source = join(dir, 'source');
+  writeFileSync(source, content);
+  const target = join(dir, 'opt/program');
+  const sha256 = digest(content);
+  const part = `${target}.${sha256.slice(0, 16)}.part`;
+  mkdirSync(join(dir, 'opt'));
+  const old = openSync(part, 'a');
+  writeSync(old, content.subarray(0, 1 << 20));
+  const file = {
+    source,
+    sourceBytes: content.length,
+    compressed: false,
+    sha256,
+    target,
+    mode: 0o755,
+    change: 'install',
+  };
+  const progress = (sent: number): void =>
+    void (sent === 2 << 20 && writeSync(old, content.subarray(1 << 20, 2 << 20)));
+  t.true(await upload(host, file, { ledgerDirectory, progress }));
+  closeSync(old);
+  t.is(digest(readFileSync(target)), sha256);
+  t.deepEqual(readdirSync(join(dir, 'opt')), ['program']);
 });
 
 test('an upload that was spoilt on the way is thrown away, and the old file stays', async (t) => {
