@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startHealthServer } from '../base/health-server.ts';
@@ -11,6 +12,7 @@ import { RestClient } from '../client/rest-client.ts';
 import { createAgent, type Agent } from './agent.ts';
 import { bootstrapCredentials } from './certificates/bootstrap.ts';
 import { CertificateManager } from './certificates/certificate-manager.ts';
+import { isSuperseded } from './certificates/superseded.ts';
 import { CertificateStore, type StoredCertificate } from './certificates/certificate-store.ts';
 import { GrpcRuntime } from './cri/grpc-runtime.ts';
 import type { CriRuntime, RuntimeVersion } from './cri/runtime.ts';
@@ -128,9 +130,12 @@ function certificateLoops(
   agent: Agent,
   onServing: (certificate: StoredCertificate) => void,
 ): Array<(signal: AbortSignal) => Promise<void>> {
-  const { certDir, clock, log, nodeIps, nodeName } = options;
+  const { certDir, clientCaFile, clock, log, nodeIps, nodeName } = options;
   const names = () => ({ dnsNames: [agent.hostname], ipAddresses: nodeIps });
-  const common = { client, clock, log, nodeName, names };
+  // Read once: whoever changes it restarts the kubelet.
+  const authorities = readFileSync(clientCaFile, 'utf8');
+  const isOutdated = ({ certPem }: StoredCertificate): boolean => isSuperseded(certPem, authorities);
+  const common = { client, clock, log, nodeName, names, isOutdated };
   const clientManager = new CertificateManager({
     ...common,
     kind: 'client',

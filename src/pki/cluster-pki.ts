@@ -11,6 +11,8 @@ import {
   type KeyAlgorithm,
 } from './keys.ts';
 import { isIssuedBy, matchesKey, parseCertificate } from './parse.ts';
+import { splitCertificates } from './pem.ts';
+import { OLD_SIGNER } from './rotation.ts';
 
 /** PEM files by their path in the operator's state directory. */
 export type PkiFiles = Record<string, string>;
@@ -84,6 +86,8 @@ export function clusterPki(
     put(path, passphrase ? { ...root, keyPem: encryptKey(root.keyPem, passphrase) } : root, 'new');
   }
 
+  const oldSigner = existing[OLD_SIGNER];
+  if (oldSigner !== undefined) files[OLD_SIGNER] = oldSigner;
   const signerFault = pairFault(SIGNER, existing, files[`${ROOT}.crt`] ?? '', options);
   if (signerFault === undefined) keep(SIGNER);
   else {
@@ -103,7 +107,10 @@ export function clusterPki(
 
   const key = existing[`${SERVICE_ACCOUNT}.key`] ?? generateKeyPair(options.algorithm).privateKeyPem;
   files[`${SERVICE_ACCOUNT}.key`] = key;
-  files[`${SERVICE_ACCOUNT}.pub`] = publicKeyOf(key);
+  // Several keys, while one replaces the other.
+  const known = existing[`${SERVICE_ACCOUNT}.pub`];
+  const own = publicKeyOf(key);
+  files[`${SERVICE_ACCOUNT}.pub`] = known?.includes(own) === true ? known : own;
   if (existing[`${SERVICE_ACCOUNT}.key`] === undefined) issued.push({ path: SERVICE_ACCOUNT, reason: 'new' });
   return { files, issued };
 }
@@ -120,7 +127,8 @@ function issueLeaf(spec: IdentitySpec, ca: Identity, options: ClusterPkiOptions)
 
 /** A CA's certificate with its key opened; the key is asked for only when something must be signed. */
 function open(path: string, files: PkiFiles, passphrase: string | undefined): Identity {
-  const certPem = files[`${path}.crt`] ?? '';
+  // The first one issues; while an authority is replaced the other one stands behind it.
+  const [certPem = ''] = splitCertificates(files[`${path}.crt`] ?? '');
   const keyPem = files[`${path}.key`] ?? '';
   if (keyPem === '') {
     throw new SlipwayError(

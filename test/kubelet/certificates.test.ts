@@ -146,6 +146,7 @@ function managerOf(
   clock = createClock(systemClock.now()),
   client = signer(),
   random = () => 0.5,
+  isOutdated = (_: StoredCertificate): boolean => false,
 ) {
   const seen: StoredCertificate[] = [];
   const names = { dnsNames: ['n1'], ipAddresses: ['10.0.0.1'] };
@@ -157,6 +158,7 @@ function managerOf(
     nodeName: 'n1',
     kind: 'serving',
     names: () => names,
+    isOutdated,
     onCertificate: (certificate) => seen.push(certificate),
     random,
   });

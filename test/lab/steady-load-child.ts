@@ -29,7 +29,7 @@ async function everyHundred(what: string, ask: () => Promise<void>): Promise<voi
     asked.add(question);
     void question.finally(() => asked.delete(question));
     nextMs = Math.max(nextMs + EVERY_MS, systemClock.monotonicMs());
-    await systemClock.sleep(nextMs - systemClock.monotonicMs());
+    await systemClock.sleep(Math.max(0, nextMs - systemClock.monotonicMs()));
   }
 }
 

@@ -11,6 +11,8 @@ export interface FoundCertificate {
   server: string | undefined;
   /** A path, or what answers on a port: 'port 6443 (apiserver)'. */
   where: string;
+  /** The certificate itself. */
+  pem: string;
   commonName: string;
   issuer: string;
   serialNumber: string;
@@ -54,6 +56,7 @@ export function described(pem: string, server: string | undefined, where: string
   return {
     server,
     where,
+    pem,
     commonName: found.subject.commonName,
     issuer: found.issuer.commonName,
     serialNumber: found.serialNumber,

@@ -31,6 +31,7 @@ const STEPS = new Set([
   'scheduler',
   'bootstrap-tokens',
   'network',
+  'kubelet-trust',
   'kubelet',
   'proxy',
   'dns',

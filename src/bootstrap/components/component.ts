@@ -169,6 +169,13 @@ export async function bringAbout(node: Node, component: Component): Promise<void
     () => startUnit(node.host, change, component.unit, node.cluster.signal),
     unitReason(facts, component),
   );
+  noteRunning(node, component);
+}
+
+/** What the facts say after a change of this run: a later step may change the component again. */
+export function noteRunning({ facts }: Node, { unit, config }: Component): void {
+  const known = facts.units.get(unit);
+  if (known) facts.units.set(unit, { ...known, config, activeState: 'active', unitFileState: 'enabled' });
 }
 
 function unitReason(facts: UnitFacts | undefined, { config }: Component): string {

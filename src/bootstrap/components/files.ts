@@ -2,6 +2,7 @@ import { crc32 } from 'node:zlib';
 import { renderKubeconfig } from '../../pki/kubeconfig.ts';
 import { nodeIdentity } from '../../pki/identities.ts';
 import type { Identity } from '../../pki/issue.ts';
+import { OLD_SIGNER } from '../../pki/rotation.ts';
 import type { FileSpec } from '../../provision/files.ts';
 import type { Cluster, Node } from '../cluster.ts';
 import { ENCRYPTION_KEYS, parseKeys } from '../encryption/keys.ts';
@@ -78,7 +79,7 @@ export const pairFiles = (node: Node, name: string, owner = SERVICE_OWNER): File
  */
 export const clientCaFile = (cluster: Cluster): FileSpec => ({
   path: `${PKI_DIRECTORY}/client-ca.crt`,
-  content: pem(cluster, 'pki/ca.crt') + pem(cluster, 'pki/signer.crt'),
+  content: pem(cluster, 'pki/ca.crt') + pem(cluster, 'pki/signer.crt') + (cluster.pki[OLD_SIGNER] ?? ''),
   mode: 0o644,
 });
 

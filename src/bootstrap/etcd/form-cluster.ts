@@ -4,7 +4,7 @@ import { runScript } from '../../provision/host.ts';
 import { startUnit, unitIsCurrent, unitJournal } from '../../provision/units.ts';
 import type { EtcdMember } from '../../storage/etcd/members.ts';
 import type { Node } from '../cluster.ts';
-import { writeFiles } from '../components/component.ts';
+import { noteRunning, writeFiles } from '../components/component.ts';
 import { etcd, ETCD_DATA, ETCD_INITIAL_FILE, ETCD_UNIT, peerUrl } from '../components/etcd.ts';
 import { EtcdAccess } from './access.ts';
 import { nodeOfMember, votersOf } from './members-view.ts';
@@ -77,20 +77,36 @@ export async function joinMember(node: Node, established: readonly Node[]): Prom
   noteServedEtcd(node);
 }
 
-/** Makes established members run with what their files say, one after the other: a restart needs the others' quorum. */
-export async function keepMembers(nodes: readonly Node[]): Promise<void> {
+/**
+ * Makes established members run with what their files say, one after the other: a restart needs the others' quorum.
+ * `settle` looks at each that was restarted, before the next.
+ */
+export async function keepMembers(
+  nodes: readonly Node[],
+  settle?: (node: Node) => Promise<void>,
+): Promise<void> {
   for (const node of nodes) await writeMember(node);
   const facts = (node: Node) => node.facts.units.get(ETCD_UNIT);
   // Those that are down first, all of them: with a quorum down none could become healthy alone.
   const down = nodes.filter((node) => facts(node)?.activeState !== 'active');
   await Promise.all(down.map((node) => start(node, `start ${ETCD_UNIT}`)));
   for (const node of nodes) {
-    if (down.includes(node) || unitIsCurrent(facts(node), etcd(node).config)) continue;
+    if (down.includes(node)) continue;
     const others = nodes.filter((other) => other !== node);
-    await checkOthers(node, others);
-    await start(node, `restart ${ETCD_UNIT}`);
-    if (!node.cluster.dryRun) (await openServing(node)).close();
+    if ((await restartMember(node, others)) && !node.cluster.dryRun) await settle?.(node);
   }
+}
+
+/**
+ * Makes an established member run with what its files say, where it does not: the others must have the quorum. Gives
+ * whether it was restarted.
+ */
+export async function restartMember(node: Node, others: readonly Node[]): Promise<boolean> {
+  if (unitIsCurrent(node.facts.units.get(ETCD_UNIT), etcd(node).config)) return false;
+  await checkOthers(node, others);
+  await start(node, `restart ${ETCD_UNIT}`);
+  if (!node.cluster.dryRun) (await openServing(node)).close();
+  return true;
 }
 
 /**
@@ -117,8 +133,10 @@ export async function refuseRemoved(nodes: readonly Node[], established: readonl
   }
 }
 
-const start = (node: Node, change: string): Promise<void> =>
-  node.change(change, () => startUnit(node.host, change, ETCD_UNIT, node.cluster.signal));
+async function start(node: Node, change: string): Promise<void> {
+  await node.change(change, () => startUnit(node.host, change, ETCD_UNIT, node.cluster.signal));
+  noteRunning(node, etcd(node));
+}
 
 async function checkOthers(node: Node, others: readonly Node[]): Promise<void> {
   if (others.length === 0 || node.cluster.dryRun) return;

@@ -1,4 +1,5 @@
 import { clusterPki, type PkiFiles } from '../../pki/cluster-pki.ts';
+import { ROTATION } from '../../pki/rotation.ts';
 import { SlipwayError } from '../../base/errors.ts';
 import type { Cluster } from '../cluster.ts';
 import { ENCRYPTION_CONFIG } from '../components/files.ts';
@@ -13,13 +14,23 @@ export const pki: ClusterPhase = {
   run: (cluster) => issueCertificates(cluster),
 };
 
-/** With `renewIssuedBeforeMs`, leaves that are older are issued anew, however long they would live. */
-export async function issueCertificates(
+interface IssueOptions {
+  /** Leaves that are older are issued anew, however long they would live. */
+  renewIssuedBeforeMs?: number;
+}
+
+/** Issues what the state directory lacks, and sets `cluster.pki`. */
+export async function issueCertificates(cluster: Cluster, options: IssueOptions = {}): Promise<void> {
+  await issueFrom(cluster, await cluster.state.readPki(), options);
+}
+
+/** The same from these files; gives those that were issued. */
+export async function issueFrom(
   cluster: Cluster,
-  options: { renewIssuedBeforeMs?: number } = {},
-): Promise<void> {
+  existing: PkiFiles,
+  options: IssueOptions = {},
+): Promise<PkiFiles> {
   const { inventory } = cluster;
-  const existing = await cluster.state.readPki();
   const { files, issued } = clusterPki(
     {
       ...options,
@@ -40,11 +51,19 @@ export async function issueCertificates(
     },
     existing,
   );
-  cluster.pki = files;
+  const rotation = existing[ROTATION];
+  cluster.pki = { ...files, ...(rotation === undefined ? {} : { [ROTATION]: rotation }) };
   for (const { path, reason } of issued) {
     await cluster.change(`issue ${path} (${reason})`, () => keep(cluster.state, path, files));
   }
   await keepStoreKeys(cluster, existing[ENCRYPTION_KEYS]);
+  const written = issued.flatMap(({ path }) => ENDS.map((end) => path + end));
+  return Object.fromEntries(
+    written.flatMap((path): Array<[string, string]> => {
+      const content = files[path];
+      return content === undefined ? [] : [[path, content]];
+    }),
+  );
 }
 
 /** The keys that encrypt Secrets in the store; lost ones are not made anew, since what they wrote could not be read. */
@@ -66,13 +85,16 @@ async function keepStoreKeys(cluster: Cluster, existing: string | undefined): Pr
   await cluster.change(`make ${ENCRYPTION_KEYS}`, () => cluster.state.write(ENCRYPTION_KEYS, text));
 }
 
+/** In the order in which they are written. */
+const ENDS = ['.key', '.pub', '.crt'];
+
 /** The key first: a certificate without its key would be kept by the next run, the other way round is reissued. */
 async function keep(
   state: { write(name: string, content: string): Promise<void> },
   path: string,
   files: PkiFiles,
 ): Promise<void> {
-  for (const end of ['.key', '.pub', '.crt']) {
+  for (const end of ENDS) {
     const content = files[path + end];
     if (content !== undefined) await state.write(path + end, content);
   }

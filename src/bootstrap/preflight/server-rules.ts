@@ -1,3 +1,4 @@
+import { trustedRoots } from '../../pki/rotation.ts';
 import { sha256 } from '../../provision/files.ts';
 import type { Cluster, Node } from '../cluster.ts';
 import { ETCD_CLIENT_PORT, ETCD_METRICS_PORT, ETCD_PEER_PORT } from '../components/etcd.ts';
@@ -227,8 +228,8 @@ function checkForwarding({ facts }: Node): Problem[] {
 async function checkStranger({ facts }: Node, { state }: Cluster): Promise<Problem[]> {
   const problems: Problem[] = [];
   const theirs = facts.files.get(`${PKI_DIRECTORY}/ca.crt`);
-  const ours = await state.read('pki/ca.crt');
-  if (theirs !== undefined && (ours === undefined || sha256(ours) !== theirs.sha256)) {
+  const ours = trustedRoots(await state.readPkiFiles());
+  if (theirs !== undefined && !ours.some((root) => sha256(root) === theirs.sha256)) {
     problems.push(
       must(
         `belongs to another cluster already (${PKI_DIRECTORY}/ca.crt is not that of ${state.path})`,

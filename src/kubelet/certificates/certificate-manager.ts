@@ -17,22 +17,28 @@ export interface CertificateManagerOptions {
   kind: 'client' | 'serving';
   /** Names that a serving certificate must carry now. */
   names: () => { dnsNames: string[]; ipAddresses: string[] };
+  /** Whether the authority that issued a certificate is being replaced. */
+  isOutdated: (certificate: StoredCertificate) => boolean;
   onCertificate: (certificate: StoredCertificate) => void;
   random?: () => number;
 }
 
 /** Long delays are cut, so that a changed clock or address is noticed. */
 const LOOK_MS = 60_000;
+/** When the signer gave one of the old authority, the next one is asked for after so long. */
+const OUTDATED_AGAIN_MS = 60_000;
 
 /**
- * Keeps one certificate valid: renews it at 70 to 90% of its life, or when its names no longer fit. Mirrors
- * client-go's util/certificate/certificate_manager.go.
+ * Keeps one certificate valid: renews it at 70 to 90% of its life, when its names no longer fit, or when the
+ * authority behind it is being replaced. Mirrors client-go's util/certificate/certificate_manager.go.
  */
 export class CertificateManager {
   readonly #options: CertificateManagerOptions;
   readonly #random: () => number;
   #deadlineMs = 0;
   #deadlineOf: StoredCertificate | undefined;
+  /** An outdated certificate is not replaced before: the signer may not have the new authority yet. */
+  #outdatedFromMs = 0;
   /** Kept over failed tries, so that a request already filed is found again. */
   #pendingKey: string | undefined;
 
@@ -75,6 +81,7 @@ export class CertificateManager {
       this.#deadlineOf = current;
     }
     if (clock.now() >= this.#deadlineMs) return true;
+    if (clock.monotonicMs() >= this.#outdatedFromMs && this.#options.isOutdated(current)) return true;
     if (kind === 'client') return false;
     const wanted = names();
     const has = (list: string[], value: string) => list.includes(value);
@@ -86,6 +93,7 @@ export class CertificateManager {
 
   async #renew(signal: AbortSignal): Promise<StoredCertificate> {
     const { client, clock, kind, log, names, nodeName, store } = this.#options;
+    this.#outdatedFromMs = clock.monotonicMs() + OUTDATED_AGAIN_MS;
     this.#pendingKey ??= generateKeyPair().privateKeyPem;
     const keyPem = this.#pendingKey;
     const subject = { commonName: `system:node:${nodeName}`, organizations: ['system:nodes'] };
