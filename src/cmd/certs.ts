@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { rfc3339 } from '../base/clock.ts';
 import type { CertificateList } from '../bootstrap/certificates/list.ts';
 import type { FoundCertificate } from '../bootstrap/certificates/look.ts';
+import { rotateCaCommand } from './certs-rotate-ca.ts';
 import { addOperatorOptions, EXIT_CODES, printLine, runOperation, type OperatorFlags } from './operator.ts';
 
 const DAY_MS = 86_400_000;
@@ -11,8 +12,9 @@ const EXAMPLES = `
 Examples:
   slipway certs list --inventory cluster.yaml
   slipway certs renew --inventory cluster.yaml
+  slipway certs rotate-ca --inventory cluster.yaml
 
-Both go by SSH alone: they work when certificates have expired and the API does not answer.
+The first two go by SSH alone: they work when certificates have expired and the API does not answer.
 
 Exit codes:
   0  done
@@ -39,7 +41,7 @@ ${EXIT_CODES}`;
 
 export function certsCommand(): Command {
   const command = new Command('certs')
-    .description('show certificates, and renew them')
+    .description('show certificates, renew them, and replace authorities')
     .addHelpText('after', EXAMPLES);
   const list = command
     .command('list')
@@ -63,6 +65,7 @@ export function certsCommand(): Command {
         else printLine(`${changes.length} changes${flags.dryRun ? ' would be made' : ''}, in ${seconds} s`);
       });
     });
+  command.addCommand(rotateCaCommand());
   return command;
 }
 
