@@ -5,9 +5,11 @@ import { readEntry } from '../registry/read-entry.ts';
 import { parseSelection } from '../registry/selection.ts';
 import { sendList } from '../respond/list-answer.ts';
 import { includeObject, sendStored } from '../respond/object-answer.ts';
+import { PROTOBUF_TYPE } from '../respond/representation.ts';
 import type { CacheEntry } from '../watch-cache/cache-entry.ts';
 import { eventEncoder } from '../watch/event-encoder.ts';
 import { serveWatch } from '../watch/serve-watch.ts';
+import { asksForWebSocket, WatchOverWebSocket } from '../watch/watch-over-web-socket.ts';
 import { negotiateList, negotiateObject, negotiateWatch } from './resource-call.ts';
 import type { ResourceCall } from './resource-call.ts';
 
@@ -59,6 +61,8 @@ export async function handleWatch(call: ResourceCall): Promise<void> {
     options,
     encoder: eventEncoder(served, representation, include, env.clock),
     request: context.http,
-    response: target.response,
+    response: asksForWebSocket(context.http)
+      ? new WatchOverWebSocket(context.http, target.response, representation.mediaType !== PROTOBUF_TYPE)
+      : target.response,
   });
 }

@@ -5,7 +5,8 @@ import { whenDrained } from './exchange.ts';
 
 /**
  * Answers an upgrade request that is refused, or that a handler chooses to answer plainly, by writing
- * HTTP/1.1 on the raw socket. A handler that switches protocols writes to the socket by itself.
+ * HTTP/1.1 on the raw socket. After a handler has switched protocols (101), what it writes goes out as it is; it
+ * may as well take the socket for itself.
  */
 export class UpgradeResponse implements ApiResponse {
   readonly #socket: Duplex;
@@ -46,7 +47,7 @@ export class UpgradeResponse implements ApiResponse {
     this.#started = true;
     this.#status = status;
     if (contentType !== '') this.setHeader('content-type', contentType);
-    this.setHeader('connection', 'close');
+    this.setHeader('connection', status === 101 ? 'Upgrade' : 'close');
     let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`;
     for (const [name, value] of this.#headers) head += `${name}: ${value}\r\n`;
     this.#socket.write(`${head}\r\n`);

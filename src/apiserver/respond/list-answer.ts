@@ -14,6 +14,7 @@ import type { SendTarget } from './send.ts';
 import { columnDefinitions, columnsOf, tableRow } from './table.ts';
 
 const COMMA = Buffer.from(',');
+const OPEN = Buffer.from('{');
 const END = Buffer.from(']}\n');
 
 /** Answers with a list; in plain JSON it is a concatenation of cached bytes. */
@@ -29,9 +30,13 @@ export async function sendList(
     const head = { kind: served.listKind, apiVersion: served.apiVersion, metadata };
     const parts: Buffer[] = [Buffer.from(`${JSON.stringify(head).slice(0, -1)},"items":[`)];
     const pause = yieldEvery(clock);
+    const typed = typedHead(served);
     for (const [index, entry] of result.entries.entries()) {
       if (index > 0) parts.push(COMMA);
-      parts.push(served.json(entry));
+      const bytes = served.json(entry);
+      if (typed && bytes.compare(typed, 0, typed.length, 0, typed.length) === 0) {
+        parts.push(OPEN, bytes.subarray(typed.length));
+      } else parts.push(bytes);
       if (!served.servesStoredForm) await pause();
     }
     parts.push(END);
@@ -49,6 +54,20 @@ export async function sendList(
       ? encodeProtobuf(whole)
       : encodeObject(whole, representation);
   await sendBytes(target, 200, representation.mediaType, [bytes]);
+}
+
+/**
+ * How an item begins whose type is left out of a list, as Go's typed lists leave it: the list names it. Custom objects
+ * keep theirs: undefined.
+ */
+function typedHead(served: ServedResource): Buffer | undefined {
+  if (!served.hasProtobuf) return undefined;
+  const head = JSON.stringify({ kind: served.info.kind, apiVersion: served.apiVersion });
+  return Buffer.from(`${head.slice(0, -1)},`);
+}
+
+function withoutType({ kind: _kind, apiVersion: _apiVersion, ...rest }: KubeObject): object {
+  return rest;
 }
 
 function listMetadata(result: ListResult): object {
@@ -100,7 +119,7 @@ function converter(
   }
   if (representation.as === '') {
     const head = { kind: served.listKind, apiVersion: served.apiVersion, metadata };
-    return { head, member: 'items', item: (object) => object };
+    return { head, member: 'items', item: served.hasProtobuf ? withoutType : (object) => object };
   }
   return {
     head: { kind: 'PartialObjectMetadataList', apiVersion, metadata },

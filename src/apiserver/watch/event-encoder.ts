@@ -22,6 +22,8 @@ export interface EventEncoder {
   /** `initialEnd` marks the end of the initial events. */
   bookmark(revision: number, initialEnd: boolean): Buffer;
   error(status: StatusBody): Buffer;
+  /** Told after each event and bookmark: the first Table of a stream alone has the columns' definitions. */
+  sent(): void;
 }
 
 const TAIL = Buffer.from('}\n');
@@ -40,8 +42,12 @@ export function eventEncoder(
 ): EventEncoder {
   const { mediaType, as, metaVersion } = representation;
   const isProtobuf = mediaType === PROTOBUF_TYPE;
+  let isFirst = true;
   const shape = (object: KubeObject): object => {
-    if (as === 'Table') return tableOf(served, object, include, metaVersion, clock.now());
+    if (as === 'Table') {
+      const shown = tableOf(served, object, include, metaVersion, clock.now());
+      return isFirst ? shown : { ...shown, columnDefinitions: null };
+    }
     return as === '' ? object : partialMetadata(object, metaVersion);
   };
   const frame = (type: string, object: object): Buffer =>
@@ -49,11 +55,17 @@ export function eventEncoder(
       ? encodeWatchFrame(type, encodeProtobuf(object))
       : Buffer.from(`{"type":"${type}","object":${stringifyJson(object)}}\n`);
   const plainJson = as === '' && !isProtobuf;
+  const form = `${served.apiVersion} ${mediaType} ${as} ${metaVersion} ${as === 'Table' ? include : ''}`;
+  const keys = frameKeys(form);
+  const firstKeys = as === 'Table' ? frameKeys(`${form} first`) : keys;
   return {
     contentType: isProtobuf ? `${PROTOBUF_TYPE};stream=watch` : JSON_TYPE,
-    keys: frameKeys(
-      `${served.apiVersion} ${mediaType} ${as} ${metaVersion} ${as === 'Table' ? include : ''}`,
-    ),
+    get keys() {
+      return isFirst ? firstKeys : keys;
+    },
+    sent: () => {
+      isFirst = false;
+    },
     event: (type, entry) =>
       plainJson && served.isStoredForm(entry)
         ? Buffer.concat([HEADS[type], entry.bytes, TAIL])

@@ -121,12 +121,14 @@ async function sendInitial(env: RegistryEnv, watch: WatchRequest, beginning: Beg
       await pause();
       if (!selection.everything && !selection.matches(served, entry)) continue;
       const frame = encoder.event('ADDED', entry);
+      encoder.sent();
       frames.push(frame);
       size += frame.length;
       if (size > 64 * 1024) await flush();
     }
     if (beginning.markEnd) {
       const frame = encoder.bookmark(beginning.revision, true);
+      encoder.sent();
       frames.push(frame);
       size += frame.length;
     }

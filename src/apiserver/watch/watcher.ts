@@ -101,6 +101,7 @@ export class Watcher {
     if (revision <= this.#sentRevision) return;
     this.#sentRevision = revision;
     this.#write(this.#encoder.bookmark(revision, false));
+    this.#encoder.sent();
   }
 
   /** Ends the stream with an ERROR event. */
@@ -190,6 +191,7 @@ export class Watcher {
       frame = this.#encoder.event(what === 'LEFT' ? 'DELETED' : what, shown);
       event.frames.set(key, frame);
     }
+    this.#encoder.sent();
     return frame;
   }
 }
