@@ -11,6 +11,7 @@ import { AppliedState } from './applied-state.ts';
 import type { ApiAccess } from './api-access.ts';
 import { addressAt, parseRange } from './inventory/ranges.ts';
 import type { Inventory, ServerEntry } from './inventory/schema.ts';
+import type { PlanGate } from './plan-gate.ts';
 import type { Release } from './release.ts';
 import type { Report } from './report.ts';
 import type { StateDirectory } from './state-directory.ts';
@@ -27,6 +28,8 @@ export interface ClusterOptions {
   bundlePath?: string;
   /** Without it nothing is locked: for tests of one phase alone. */
   lock?: LockOptions;
+  /** The run may make these changes and no others. */
+  gate?: PlanGate;
   /** Opens the way to a server. */
   open?: (node: Node) => Promise<Host>;
   /** For the root keys. */
@@ -71,6 +74,7 @@ export class Cluster {
   touched = false;
   readonly #locks: OperatorLocks | undefined;
   readonly #open: ClusterOptions['open'];
+  readonly #gate: PlanGate | undefined;
   readonly #journal: Journal;
   #locking: Promise<void> | undefined;
   /** Sentences of what has been changed, or in a dry run would be. */
@@ -102,6 +106,7 @@ export class Cluster {
     this.#journal = new Journal(options.state, options.clock);
     this.#locks = options.lock && new OperatorLocks(options.lock);
     this.#open = options.open;
+    this.#gate = options.gate;
     this.nodes = options.inventory.servers.map((entry) => new Node(this, entry));
     this.targets = this.nodes;
   }
@@ -147,6 +152,7 @@ export class Cluster {
     reason?: string,
   ): Promise<void> {
     this.signal.throwIfAborted();
+    if (!this.dryRun) this.#gate?.pass(node, change);
     await this.lock();
     const { phase, dryRun } = this;
     this.changes.push({ node, phase, change, reason });

@@ -1,6 +1,12 @@
 import test from 'ava';
 import { describePlan, parsePlan, planDifferences, type Plan } from '../../src/bootstrap/actions/plan.ts';
 import { createHash } from 'node:crypto';
+import { applyBootstrapObjects } from '../../src/bootstrap/phases/bootstrap-objects.ts';
+import { issueBootstrapTokens, revokeBootstrapTokens } from '../../src/bootstrap/phases/bootstrap-tokens.ts';
+import { labelNodes } from '../../src/bootstrap/phases/wait-nodes.ts';
+import { PlanGate } from '../../src/bootstrap/plan-gate.ts';
+import { FakeHost } from '../../src/provision/fake-host.ts';
+import { newCluster, nodeOf } from './harness.ts';
 
 function planOf(changes: Plan['changes'], other: Partial<Plan> = {}): Plan {
   const content = { version: 1 as const, cluster: 'c', release: 'r1', inventory: 'i1', changes, ...other };
@@ -68,4 +74,45 @@ test('a plan is read back as it was written; an edited one is refused', (t) => {
   t.throws(() => parsePlan('no'), { code: 'E_PLAN', message: /is no JSON/ });
   t.throws(() => parsePlan('{"version": 9}'), { code: 'E_PLAN', message: /of version 9/ });
   t.throws(() => parsePlan('null'), { code: 'E_PLAN' });
+});
+
+test('a change that the plan does not have is not made, and ends the run; nor is one made more often', async (t) => {
+  const gate = new PlanGate([
+    { node: null, change: 'issue a' },
+    { node: 'w1', change: 'write x' },
+    { node: 'w1', change: 'write x' },
+  ]);
+  const { cluster, events } = newCluster({ gate });
+  const w1 = nodeOf(cluster, 'w1');
+  w1.host = new FakeHost('w1');
+  const made: string[] = [];
+  const make = (node: string, change: string) =>
+    nodeOf(cluster, node).change(change, async () => void made.push(change));
+  await cluster.change('issue a', async () => void made.push('issue a'));
+  await make('w1', 'write x');
+  await make('w1', 'write x');
+  await t.throwsAsync(make('w1', 'write x'), {
+    code: 'E_PLAN_STALE',
+    message: 'w1: the plan does not have this: write x',
+  });
+  await t.throwsAsync(make('w2', 'write x'), { code: 'E_PLAN_STALE' });
+  await t.throwsAsync(
+    cluster.change('issue b', async () => void made.push('issue b')),
+    { code: 'E_PLAN_STALE' },
+  );
+  t.deepEqual(made, ['issue a', 'write x', 'write x']);
+  t.is(events.filter(({ type }) => type === 'change').length, 3);
+});
+
+test('a dry run knows what comes after the first API server: objects, tokens, labels', async (t) => {
+  const { cluster } = newCluster({ dryRun: true });
+  for (const phase of [applyBootstrapObjects, issueBootstrapTokens, labelNodes, revokeBootstrapTokens]) {
+    if ('nodes' in phase) for (const node of phase.nodes(cluster)) await phase.run(node, cluster);
+    else await phase.run(cluster);
+  }
+  const sentences = cluster.changes.map(({ node, change }) => `${node ?? 'cluster'}: ${change}`);
+  t.true(sentences.includes('cluster: create Service kube-dns'), sentences.join('\n'));
+  t.true(sentences.includes('w1: give w1 a bootstrap token'));
+  t.true(sentences.includes('cluster: revoke the bootstrap token of w1'));
+  t.true(sentences.includes('cp1: label node cp1 with node-role.kubernetes.io/control-plane='));
 });

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { SlipwayError } from '../../base/errors.ts';
 import { rfc3339 } from '../../base/clock.ts';
 import type { Change } from '../cluster.ts';
+import { PlanGate } from '../plan-gate.ts';
 import { runAction, type ActionOptions } from './run-action.ts';
 import { up, upPhases, type UpResult } from './up.ts';
 
@@ -40,7 +41,8 @@ export async function makePlan(options: ActionOptions): Promise<Plan> {
 
 /**
  * Applies a plan, or refuses because the world moved: the servers are looked at again, and what would be changed now
- * must be the same. Errors: E_PLAN_STALE, which names what differs; PhaseError.
+ * must be the same. While it is applied each change is held to the plan: one that it does not have is not made, and ends
+ * the run. Errors: E_PLAN_STALE, which names what differs; PhaseError.
  */
 export async function applyPlan(plan: Plan, options: ActionOptions): Promise<UpResult> {
   const now = await makePlan(options);
@@ -54,7 +56,7 @@ export async function applyPlan(plan: Plan, options: ActionOptions): Promise<UpR
       },
     );
   }
-  return up(options);
+  return up({ ...options, gate: new PlanGate(plan.changes) });
 }
 
 /** How a plan differs from the one that would be made now, in lines; none where it may be applied. */

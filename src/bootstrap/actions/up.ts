@@ -3,6 +3,7 @@ import { apiserver, controllerManager, scheduler } from '../components/control-p
 import { containerd, dns, kubelet, network, proxy } from '../components/node.ts';
 import { virtualAddress } from '../components/virtual-address.ts';
 import { allNodes, controlPlanes, type Phase } from '../phase.ts';
+import { apiForPlan } from '../phases/api-for-plan.ts';
 import { applyBootstrapObjects } from '../phases/bootstrap-objects.ts';
 import { issueBootstrapTokens, revokeBootstrapTokens } from '../phases/bootstrap-tokens.ts';
 import { connect } from '../phases/connect.ts';
@@ -17,7 +18,7 @@ import { validateServers, validateTogether } from '../phases/validate-servers.ts
 import { untilReady, waitApiserver } from '../phases/wait-apiserver.ts';
 import { validateVirtualAddress } from '../phases/validate-virtual-address.ts';
 import { waitComponents } from '../phases/wait-components.ts';
-import { waitNodes } from '../phases/wait-nodes.ts';
+import { labelNodes, waitNodes } from '../phases/wait-nodes.ts';
 import { writeKubeconfig } from '../phases/write-kubeconfig.ts';
 import { qualify } from '../preflight/phases.ts';
 import { runAction, type ActionOptions } from './run-action.ts';
@@ -39,6 +40,7 @@ export const upPhases = (open: ActionOptions['open']): Phase[] => [
   validateVirtualAddress,
   validateBundle,
   pki,
+  apiForPlan,
   prepareServer,
   installMissingPackages,
   installExecutable,
@@ -85,6 +87,7 @@ export const upPhases = (open: ActionOptions['open']): Phase[] => [
     names: ['controller-manager', 'scheduler'],
   }),
   waitNodes,
+  labelNodes,
   waitComponents({
     id: 'wait-components',
     title: 'Wait for the nodes’ components',

@@ -7,15 +7,16 @@ import { apiOf } from './wait-apiserver.ts';
 export const applyBootstrapObjects: ClusterPhase = {
   id: 'bootstrap-objects',
   title: 'Apply roles and the DNS service',
-  kind: 'wait',
+  kind: 'change',
   run: async (cluster) => {
-    const client = apiOf(cluster);
+    // A dry run before the first API server: everything will be missing.
+    const client = cluster.dryRun ? cluster.api?.client : apiOf(cluster);
     await Promise.all(
       bootstrapObjects({ dnsAddress: cluster.dnsAddress }).map(async (wanted) => {
-        const verb = await missing(client, wanted);
+        const verb = client === undefined ? 'create' : await missing(client, wanted);
         if (verb === undefined) return;
         const { kind = '', metadata } = wanted.object;
-        await cluster.change(`${verb} ${kind} ${metadata.name}`, () => ensure(client, wanted));
+        await cluster.change(`${verb} ${kind} ${metadata.name}`, () => ensure(apiOf(cluster), wanted));
       }),
     );
   },

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { SECRETS } from '../../api/gen/resources.ts';
 import type { Secret } from '../../api/gen/types/core-v1.ts';
 import { rfc3339 } from '../../base/clock.ts';
-import type { Client } from '../../client/client.ts';
 import { renderKubeconfig } from '../../pki/kubeconfig.ts';
 import { putFiles, removeFiles } from '../../provision/files.ts';
 import type { Cluster, Node } from '../cluster.ts';
@@ -23,7 +22,7 @@ const mustJoin = (node: Node): boolean => !node.facts.files.has(KUBELET_CONFIG);
 export const issueBootstrapTokens: NodePhase = {
   id: 'bootstrap-tokens',
   title: 'Issue bootstrap tokens',
-  kind: 'wait',
+  kind: 'change',
   nodes: (cluster) => allNodes(cluster).filter(mustJoin),
   run: async (node, cluster) => {
     const change = `give ${node.name} a bootstrap token`;
@@ -49,22 +48,31 @@ export const issueBootstrapTokens: NodePhase = {
 export const revokeBootstrapTokens: ClusterPhase = {
   id: 'revoke-tokens',
   title: 'Revoke bootstrap tokens',
-  kind: 'wait',
+  kind: 'change',
   run: async (cluster) => {
-    const client = apiOf(cluster);
-    await Promise.all([removeTokens(cluster, client), ...allNodes(cluster).map(removeBootstrapConfig)]);
+    await Promise.all([removeTokens(cluster), ...allNodes(cluster).map(removeBootstrapConfig)]);
   },
 };
 
-async function removeTokens(cluster: Cluster, client: Client): Promise<void> {
-  const { items } = await client.list(SECRETS, { namespace: 'kube-system', labelSelector: OWNER_LABEL });
+async function removeTokens(cluster: Cluster): Promise<void> {
+  const client = cluster.dryRun ? cluster.api?.client : apiOf(cluster);
+  const found = await client?.list(SECRETS, { namespace: 'kube-system', labelSelector: OWNER_LABEL });
   await Promise.all(
-    items.map(async ({ metadata }) => {
+    (found?.items ?? []).map(async ({ metadata }) => {
       const ref = { namespace: 'kube-system', name: metadata?.name ?? '' };
-      await cluster.change(`revoke ${ref.name}`, () => client.delete(SECRETS, ref));
+      await cluster.change(revocation(metadata?.labels?.[OWNER_LABEL] ?? ''), () =>
+        apiOf(cluster).delete(SECRETS, ref),
+      );
     }),
   );
+  if (!cluster.dryRun) return;
+  // Those that this very run would have given.
+  for (const node of allNodes(cluster).filter(mustJoin)) {
+    await cluster.change(revocation(node.name), async () => undefined);
+  }
 }
+
+const revocation = (owner: string): string => `revoke the bootstrap token of ${owner}`;
 
 async function removeBootstrapConfig(node: Node): Promise<void> {
   if (!mustJoin(node) && !node.facts.files.has(BOOTSTRAP_CONFIG)) return;

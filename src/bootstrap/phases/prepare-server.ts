@@ -35,10 +35,11 @@ export const prepareServer: NodePhase = {
       },
     ]);
     for (const { name, value } of sysctls) {
-      if (node.facts.sysctls.get(name)?.value === value) continue;
+      const found = node.facts.sysctls.get(name)?.value;
+      if (found === value) continue;
       const change = `set ${name} to ${value}`;
       const path = `/proc/sys/${name.replaceAll('.', '/')}`;
-      await node.change(change, async () => {
+      const set = async (): Promise<void> => {
         await runScript(
           node.host,
           change,
@@ -47,7 +48,8 @@ ledger "\\"sysctl\\":\\"${name}\\",\\"before\\":\\"$before_value\\""
 echo ${value} >${path}
 `,
         );
-      });
+      };
+      await node.change(change, set, `it is ${found ?? 'not there'}`);
     }
     if (!node.isControlPlane) return;
     if (store) await makeDirectory(node, ETCD_DIRECTORY, ETCD_USER);

@@ -9,19 +9,31 @@ import { apiOf } from './wait-apiserver.ts';
 
 const READY_MS = 120_000;
 
-/** Waits until each node is Ready, and gives it the labels that it may not give itself. */
+/** Waits until each node is Ready. */
 export const waitNodes: NodePhase = {
   id: 'wait-nodes',
   title: 'Wait for the nodes',
   kind: 'wait',
   nodes: allNodes,
   run: async (node, cluster) => {
-    const found = await ready(node, cluster);
+    await ready(node, cluster);
+  },
+};
+
+/** Gives each node the labels that it may not give itself. */
+export const labelNodes: NodePhase = {
+  id: 'label-nodes',
+  title: 'Label the nodes',
+  kind: 'change',
+  nodes: allNodes,
+  run: async (node, cluster) => {
+    // A dry run before the first API server: nobody has labelled anything.
+    const found = cluster.dryRun && cluster.api === undefined ? undefined : await lookUp(node, cluster);
     const labels: Record<string, string> = {
       ...(node.isControlPlane ? { 'node-role.kubernetes.io/control-plane': '' } : {}),
       ...node.entry.labels,
     };
-    const wanted = Object.entries(labels).filter(([key, value]) => found.metadata?.labels?.[key] !== value);
+    const wanted = Object.entries(labels).filter(([key, value]) => found?.metadata?.labels?.[key] !== value);
     if (wanted.length === 0) return;
     const change = `label node ${node.name} with ${wanted.map(([key, value]) => `${key}=${value}`).join(', ')}`;
     const patch = { metadata: { labels: Object.fromEntries(wanted) } };
@@ -31,12 +43,12 @@ export const waitNodes: NodePhase = {
   },
 };
 
-async function ready(node: Node, cluster: Cluster): Promise<ApiNode> {
+async function ready(node: Node, cluster: Cluster): Promise<void> {
   const deadlineMs = cluster.clock.monotonicMs() + READY_MS;
   for (;;) {
     const found = await lookUp(node, cluster);
     const condition = found?.status?.conditions?.find(({ type }) => type === 'Ready');
-    if (found && condition?.status === 'True') return found;
+    if (found && condition?.status === 'True') return;
     if (cluster.clock.monotonicMs() > deadlineMs) {
       const why =
         found === undefined
