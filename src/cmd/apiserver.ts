@@ -153,7 +153,7 @@ async function serverOptions(flags: ApiServerFlags): Promise<Omit<ApiServerOptio
     serviceAccounts: {
       issuer: flags.serviceAccountIssuer,
       signingKeyPem: await readPem(flags.serviceAccountSigningKeyFile),
-      keysPem: await Promise.all(flags.serviceAccountKeyFile.map(readPem)),
+      keysPem: (await Promise.all(flags.serviceAccountKeyFile.map(readPem))).flatMap(pemTexts),
     },
     serviceClusterIpRanges: flags.serviceClusterIpRange.split(','),
     serviceNodePortRange: flags.serviceNodePortRange,
@@ -193,6 +193,11 @@ async function proxyClient(flags: ApiServerFlags): Promise<Pick<ApiServerOptions
   if (!proxyClientCertFile || !proxyClientKeyFile) return {};
   const [certPem, keyPem] = await Promise.all([readPem(proxyClientCertFile), readPem(proxyClientKeyFile)]);
   return { proxyClient: () => ({ certPem, keyPem }) };
+}
+
+/** A file may hold several keys, while one replaces another. */
+function pemTexts(text: string): string[] {
+  return text.match(/-----BEGIN ([A-Z ]+)-----[^-]+-----END \1-----/g) ?? [text];
 }
 
 function list(text: string): string[] {

@@ -3,6 +3,7 @@ import { rfc3339 } from '../base/clock.ts';
 import type { CertificateList } from '../bootstrap/certificates/list.ts';
 import type { FoundCertificate } from '../bootstrap/certificates/look.ts';
 import { rotateCaCommand } from './certs-rotate-ca.ts';
+import { rotateSaCommand } from './certs-rotate-sa.ts';
 import { addOperatorOptions, EXIT_CODES, printLine, runOperation, type OperatorFlags } from './operator.ts';
 
 const DAY_MS = 86_400_000;
@@ -66,6 +67,7 @@ export function certsCommand(): Command {
       });
     });
   command.addCommand(rotateCaCommand());
+  command.addCommand(rotateSaCommand());
   return command;
 }
 

@@ -1,4 +1,3 @@
-import { nodeIdentity } from '../../../pki/identities.ts';
 import {
   ROTATION_STAGES,
   rotationOf,
@@ -6,28 +5,25 @@ import {
   type RotationStage,
 } from '../../../pki/rotation.ts';
 import { runAction, type ActionOptions, type ActionResult } from '../../actions/run-action.ts';
-import type { Cluster, Node } from '../../cluster.ts';
+import type { Cluster } from '../../cluster.ts';
 import { componentPhase } from '../../components/component.ts';
-import { apiserver, controllerManager, scheduler } from '../../components/control-plane.ts';
+import { controllerManager, scheduler } from '../../components/control-plane.ts';
 import { ETCD_CLIENT_PORT, ETCD_PEER_PORT } from '../../components/etcd.ts';
 import { dns, kubelet, network, proxy } from '../../components/node.ts';
 import { keepMembers } from '../../etcd/form-cluster.ts';
 import { hasServedEtcd, usesEtcd } from '../../etcd/state.ts';
 import { readPeople } from '../../people/record.ts';
-import { allNodes, controlPlanes, isNodePhase, type ClusterPhase, type Phase } from '../../phase.ts';
-import { connect } from '../../phases/connect.ts';
-import { inspectEtcd } from '../../phases/etcd.ts';
-import { facts } from '../../phases/facts.ts';
+import { allNodes, controlPlanes, type ClusterPhase, type Phase } from '../../phase.ts';
 import { keepKubeletTrust } from '../../phases/kubelet-trust.ts';
-import { untilReady, waitApiserver } from '../../phases/wait-apiserver.ts';
-import { waitComponents, type HEALTH_PORTS } from '../../phases/wait-components.ts';
+import { waitApiserver } from '../../phases/wait-apiserver.ts';
+import { waitComponents } from '../../phases/wait-components.ts';
 import { waitNodes } from '../../phases/wait-nodes.ts';
 import { writeKubeconfig } from '../../phases/write-kubeconfig.ts';
 import { checkServed } from '../look.ts';
-import { checkRelease } from '../renew.ts';
 import { waitKubeletCertificates } from './kubelet-certificates.ts';
 import { waitPodsTrust, waitPublished } from './pods.ts';
 import { end, isDue, reach, RotatedFiles } from './state.ts';
+import { apiServers, beginning, oneByOne, onlyWhere, written } from './steps.ts';
 
 export interface RotateCaOptions extends ActionOptions {
   authorities: readonly AuthorityPath[];
@@ -51,22 +47,12 @@ export function rotateCaPhases({ open, authorities, until }: RotateCaOptions): P
     files.set(cluster, known);
     return known;
   };
-  const lock: ClusterPhase = {
-    id: 'lock',
-    title: 'Keep others out',
-    kind: 'check',
-    run: (cluster) => cluster.lock(),
-  };
   const stages = ROTATION_STAGES.slice(
     0,
     until === undefined ? undefined : ROTATION_STAGES.indexOf(until) + 1,
   );
   return [
-    inspectEtcd,
-    connect(open),
-    facts,
-    checkRelease,
-    lock,
+    ...beginning(open),
     ...stages.flatMap((stage) => stagePhases(stage, filesOf, authorities)),
     ...(until === undefined ? [endPhase(filesOf)] : []),
   ];
@@ -128,26 +114,12 @@ function stagePhases(
   return [named(begin), ...steps.map((phase) => named(onlyWhere(due, phase)))];
 }
 
-/** A phase that has nothing to do where its stage is past. */
-function onlyWhere(due: WeakSet<Cluster>, phase: Phase): Phase {
-  if (isNodePhase(phase)) {
-    return { ...phase, nodes: (cluster) => (due.has(cluster) ? phase.nodes(cluster) : []) };
-  }
-  return {
-    ...phase,
-    run: async (cluster: Cluster) => (due.has(cluster) ? await phase.run(cluster) : undefined),
-  };
-}
-
 const endPhase = (filesOf: (cluster: Cluster) => RotatedFiles): ClusterPhase => ({
   id: 'end',
   title: 'End the rotation',
   kind: 'change',
   run: (cluster) => end(filesOf(cluster)),
 });
-
-const written = (node: Node, name: string): string =>
-  node.cluster.pki[`${nodeIdentity(node.name, name)}.crt`] ?? '';
 
 const etcdMembers: ClusterPhase = {
   id: 'etcd',
@@ -160,34 +132,6 @@ const etcdMembers: ClusterPhase = {
       await checkServed(node.host, written(node, 'etcd/peer'), ETCD_PEER_PORT, node.address);
     });
   },
-};
-
-const apiServers = componentPhase({
-  id: 'apiserver',
-  title: 'the API servers',
-  nodes: controlPlanes,
-  component: apiserver,
-  settle: async (node) => {
-    await untilReady(node);
-    await checkServed(node.host, written(node, 'apiserver'), node.cluster.inventory.api.port);
-  },
-});
-
-/** Restarts a component on one server after the other, each healthy before the next. */
-const oneByOne = (
-  name: keyof typeof HEALTH_PORTS,
-  title: string,
-  nodes: (cluster: Cluster) => readonly Node[],
-  component: Parameters<typeof componentPhase>[0]['component'],
-): Phase => {
-  const healthy = waitComponents({ id: name, title, nodes, names: [name] });
-  return componentPhase({
-    id: name,
-    title,
-    nodes,
-    component,
-    settle: (node) => healthy.run(node, node.cluster),
-  });
 };
 
 /** People keep their own kubeconfigs: they must hear of it before the old authority is dropped. */
