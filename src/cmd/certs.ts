@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { rfc3339 } from '../base/clock.ts';
 import type { CertificateList } from '../bootstrap/certificates/list.ts';
+import type { Rotation } from '../pki/rotation.ts';
 import type { FoundCertificate } from '../bootstrap/certificates/look.ts';
 import { rotateCaCommand } from './certs-rotate-ca.ts';
 import { rotateSaCommand } from './certs-rotate-sa.ts';
@@ -79,23 +80,34 @@ function tellList(list: CertificateList, flags: OperatorFlags): void {
   if (flags.output === 'json') {
     const told = certificates.map((each) => ({
       ...each,
+      pem: undefined,
       notBefore: rfc3339(each.notBeforeMs),
       notAfter: rfc3339(each.notAfterMs),
       daysLeft: daysLeft(each),
     }));
-    printLine(JSON.stringify({ type: 'done', certificates: told, unreached }));
+    printLine(JSON.stringify({ type: 'done', certificates: told, unreached, rotation: list.rotation }));
     return;
   }
   for (const each of certificates) {
-    const { commonName, issuer, notAfterMs, serialNumber, server = '(state)', where } = each;
+    const { commonName, generation, issuer, notAfterMs, serialNumber, server = '(state)', where } = each;
+    const by = generation === undefined ? issuer : `${issuer} (${generation})`;
     const mark = daysLeft(each) < WARN_DAYS ? '!' : ' ';
     const left = notAfterMs <= nowMs ? 'EXPIRED' : `${daysLeft(each)} d`;
     printLine(
-      `${mark} ${server.padEnd(10)} ${where.padEnd(52)} ${left.padStart(8)}  ${rfc3339(notAfterMs)}  ${serialNumber.slice(0, 12).padEnd(12)}  ${commonName} by ${issuer}`,
+      `${mark} ${server.padEnd(10)} ${where.padEnd(52)} ${left.padStart(8)}  ${rfc3339(notAfterMs)}  ${serialNumber.slice(0, 12).padEnd(12)}  ${commonName} by ${by}`,
     );
   }
+  if (list.rotation) tellRotation(list, list.rotation);
   for (const { server, why } of unreached) printLine(`! ${server} could not be asked: ${why}`);
   if (soon.length > 0) {
     printLine(`${soon.length} end within ${WARN_DAYS} days or have ended: slipway certs renew`);
   }
+}
+
+function tellRotation({ certificates }: CertificateList, rotation: Rotation): void {
+  const count = (wanted: string): number =>
+    certificates.filter(({ generation, server }) => server !== undefined && generation === wanted).length;
+  printLine(
+    `authorities are being replaced (${rotation.authorities.join(', ')}), stage "${rotation.stage}": ${count('old')} certificates on servers are of the old ones, ${count('new')} of the new ones; slipway certs rotate-ca goes on`,
+  );
 }

@@ -1,15 +1,19 @@
 import { messageOf } from '../../base/errors.ts';
+import { rotationOf, type Rotation } from '../../pki/rotation.ts';
 import { runAction, type ActionOptions } from '../actions/run-action.ts';
 import type { Node } from '../cluster.ts';
 import { ETCD_CLIENT_PORT, ETCD_PEER_PORT } from '../components/etcd.ts';
 import type { ClusterPhase } from '../phase.ts';
 import { certificatesOn, described, servedCertificate, type FoundCertificate } from './look.ts';
+import { generations } from './rotate/generation.ts';
 
 export interface CertificateList {
   certificates: FoundCertificate[];
   /** Servers that could not be asked, and why. */
   unreached: Array<{ server: string; why: string }>;
   nowMs: number;
+  /** Authorities that are being replaced, and how far that has come. */
+  rotation: Rotation | undefined;
 }
 
 /**
@@ -17,13 +21,20 @@ export interface CertificateList {
  * it works when nothing of the cluster does. Servers that do not answer are told, and do not fail it.
  */
 export async function listCertificates(options: ActionOptions): Promise<CertificateList> {
-  const list: CertificateList = { certificates: [], unreached: [], nowMs: options.clock.now() };
+  const list: CertificateList = {
+    certificates: [],
+    unreached: [],
+    nowMs: options.clock.now(),
+    rotation: undefined,
+  };
   const look: ClusterPhase = {
     id: 'certificates',
     title: 'Look at the certificates',
     kind: 'check',
     run: async (cluster) => {
-      for (const [path, pem] of Object.entries(await cluster.state.readPki())) {
+      const files = await cluster.state.readPkiFiles();
+      list.rotation = rotationOf(files);
+      for (const [path, pem] of Object.entries(files)) {
         if (path.endsWith('.crt')) list.certificates.push(described(pem, undefined, path));
       }
       await Promise.all(
@@ -39,6 +50,11 @@ export async function listCertificates(options: ActionOptions): Promise<Certific
           }
         }),
       );
+      const generationOf = generations(files);
+      for (const each of list.certificates) {
+        const generation = generationOf(each.pem);
+        if (generation !== undefined) each.generation = generation;
+      }
     },
   };
   await runAction(options, [look]);

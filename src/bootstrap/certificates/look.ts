@@ -4,6 +4,7 @@ import { messageOf, SlipwayError } from '../../base/errors.ts';
 import { parseCertificate } from '../../pki/parse.ts';
 import { splitCertificates, toPem } from '../../pki/pem.ts';
 import { runScript, type Host } from '../../provision/host.ts';
+import type { Generation } from './rotate/generation.ts';
 
 /** A certificate, and where it was found. */
 export interface FoundCertificate {
@@ -18,6 +19,8 @@ export interface FoundCertificate {
   serialNumber: string;
   names: string[];
   isCertificateAuthority: boolean;
+  /** While its authority is being replaced: which of the two has issued it. */
+  generation?: Generation;
   notBeforeMs: number;
   notAfterMs: number;
 }
