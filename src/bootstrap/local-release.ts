@@ -19,7 +19,7 @@ export async function prepareRelease(path: string, env: NodeJS.ProcessEnv): Prom
   const architecture = await architectureOf(path);
   const { version, kubernetes } = await versionOf(path);
   const [sha256, { size: bytes }] = await Promise.all([hashFile(path), stat(path)]);
-  const cache = join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'slipway');
+  const cache = cacheDirectory(env);
   const compressedPath = join(cache, `${sha256}.gz`);
   const kept = await access(compressedPath).then(
     () => true,
@@ -45,6 +45,10 @@ export async function prepareRelease(path: string, env: NodeJS.ProcessEnv): Prom
     architecture,
   };
 }
+
+/** Where executables are kept that can be had again. */
+export const cacheDirectory = (env: NodeJS.ProcessEnv): string =>
+  join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'slipway');
 
 async function architectureOf(path: string): Promise<string> {
   const header = Buffer.alloc(20);

@@ -14,7 +14,7 @@ export interface Release {
   architecture: string;
 }
 
-const RELEASES_DIRECTORY = '/opt/slipway/releases';
+export const RELEASES_DIRECTORY = '/opt/slipway/releases';
 export const CURRENT_LINK = '/opt/slipway/current';
 
 /** Every name that the executable is called by on a server. */
@@ -35,6 +35,9 @@ export const hasExecutable = (
   { executables }: { executables: ReadonlyMap<string, string> },
   release: Release,
 ): boolean => executables.get(executableOf(release)) === release.sha256;
+/** Id of the release that a server's programs are of; undefined where none is installed. `links` are those of its Facts. */
+export const installedRelease = ({ links }: { links: ReadonlyMap<string, string> }): string | undefined =>
+  /^releases\/(.+)$/.exec(links.get(CURRENT_LINK) ?? '')?.[1];
 /** Whether this is the hash of the executable of a release, as far as its name tells: '0.1.0-7f1ad64f5a7e'. */
 export const isWhole = (releaseId: string, sha256: string): boolean =>
   sha256.startsWith(releaseId.slice(releaseId.lastIndexOf('-') + 1));

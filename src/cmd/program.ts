@@ -56,6 +56,16 @@ const COMMANDS: Record<string, Entry> = {
     group: 'Commands:',
     load: async () => (await import('./remove.ts')).removeCommand(),
   },
+  upgrade: {
+    summary: 'bring a running cluster to another release, server by server',
+    group: 'Commands:',
+    load: async () => (await import('./upgrade.ts')).upgradeCommand(),
+  },
+  rollback: {
+    summary: 'take the last upgrade back, finished or not',
+    group: 'Commands:',
+    load: async () => (await import('./rollback.ts')).rollbackCommand(),
+  },
   status: {
     summary: 'tell how the cluster is',
     group: 'Commands:',

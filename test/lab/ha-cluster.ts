@@ -8,7 +8,7 @@ import { run, type CommandResult } from './command.ts';
 import { Lab } from './lab.ts';
 import { startRelay } from './relay.ts';
 import type { LabServer } from './server.ts';
-import { slipwayCommand, startSlipway, writeInventory } from './up-command.ts';
+import { slipwayCommand, startSlipway, writeInventory, type UpRun } from './up-command.ts';
 
 export interface HaServer {
   name: string;
@@ -54,21 +54,33 @@ export class HaCluster {
     });
   }
 
-  /** Runs `slipway <args>` on the inventory. */
-  async slipway(args: readonly string[], timeoutMs = 300_000): Promise<CommandResult> {
+  /** Runs `slipway <args>` on the inventory; with another executable where one is named. */
+  async slipway(
+    args: readonly string[],
+    timeoutMs = 300_000,
+    executable = this.executable,
+  ): Promise<CommandResult> {
     const [name = '', ...flags] = args;
-    const command = { inventory: this.#inventory, executable: this.executable, flags, timeoutMs };
+    const command = { inventory: this.#inventory, executable, flags, timeoutMs };
     return await slipwayCommand(this.lab, name, command);
   }
 
   /** The same as a child process, for runs that a test breaks off. */
-  async start(args: readonly string[]): Promise<ChildProcess> {
+  async start(args: readonly string[], executable = this.executable): Promise<ChildProcess> {
     const [name = '', ...flags] = args;
     return await startSlipway(this.lab, name, {
       inventory: this.#inventory,
-      executable: this.executable,
+      executable,
       flags,
     });
+  }
+
+  /** The same for an installer that dies in its steps: it runs from this checkout, which a test can look into. */
+  killRun(args: readonly string[]): { name: string; run: UpRun } {
+    const at = args.findIndex((word) => word.startsWith('-'));
+    const words = at < 0 ? args : args.slice(0, at);
+    const flags = [...args.slice(words.length), '--executable', this.executable];
+    return { name: words.join(' '), run: { inventory: this.#inventory, flags } };
   }
 
   get state(): string {

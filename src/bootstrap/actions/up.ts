@@ -14,7 +14,9 @@ import { installMissingPackages, needsKeepalived, validateBundle } from '../phas
 import { pki } from '../phases/pki.ts';
 import { prepareServer } from '../phases/prepare-server.ts';
 import { importSandboxImage } from '../phases/sandbox-image.ts';
+import { validateRelease } from '../phases/validate-release.ts';
 import { validateServers, validateTogether } from '../phases/validate-servers.ts';
+import { keepKubeletTrust } from '../phases/kubelet-trust.ts';
 import { untilReady, waitApiserver } from '../phases/wait-apiserver.ts';
 import { validateVirtualAddress } from '../phases/validate-virtual-address.ts';
 import { waitComponents } from '../phases/wait-components.ts';
@@ -35,6 +37,7 @@ export const upPhases = (open: ActionOptions['open']): Phase[] => [
   facts,
   validateServers,
   validateTogether,
+  validateRelease,
   ...qualify(),
   validateEtcd,
   validateVirtualAddress,
@@ -77,6 +80,7 @@ export const upPhases = (open: ActionOptions['open']): Phase[] => [
   }),
   issueBootstrapTokens,
   componentPhase({ id: 'network', title: 'Start the pod network', nodes: allNodes, component: network }),
+  keepKubeletTrust,
   componentPhase({ id: 'kubelet', title: 'Start the kubelets', nodes: allNodes, component: kubelet }),
   componentPhase({ id: 'proxy', title: 'Start the service proxy', nodes: allNodes, component: proxy }),
   componentPhase({ id: 'dns', title: 'Start the cluster DNS', nodes: allNodes, component: dns }),

@@ -1,4 +1,5 @@
 import { runScript } from '../../provision/host.ts';
+import type { Node } from '../cluster.ts';
 import { allNodes, type NodePhase } from '../phase.ts';
 import { executableOf, sandboxImageOf } from '../release.ts';
 
@@ -9,18 +10,23 @@ export const importSandboxImage: NodePhase = {
   kind: 'change',
   nodes: (cluster) =>
     allNodes(cluster).filter((node) => !node.facts.images.has(sandboxImageOf(cluster.release))),
-  run: async (node, cluster) => {
-    const change = `import the image ${sandboxImageOf(cluster.release)}`;
-    const script = `
+  run: importImage,
+};
+
+/** Imports the release's image where containerd does not have it. */
+export async function importImage(node: Node): Promise<void> {
+  const { release, signal } = node.cluster;
+  if (node.facts.images.has(sandboxImageOf(release))) return;
+  const change = `import the image ${sandboxImageOf(release)}`;
+  const script = `
 set -eu
 image=$(mktemp /tmp/slipway-image.XXXXXX)
 trap 'rm -f "$image"' EXIT
-'${executableOf(cluster.release)}' sandbox-image --output "$image" </dev/null
+'${executableOf(release)}' sandbox-image --output "$image" </dev/null
 ctr -n k8s.io images import "$image" </dev/null
-ctr -n k8s.io images ls -q </dev/null | grep -qxF '${sandboxImageOf(cluster.release)}'
+ctr -n k8s.io images ls -q </dev/null | grep -qxF '${sandboxImageOf(release)}'
 `;
-    await node.change(change, async () => {
-      await runScript(node.host, change, script, { signal: cluster.signal });
-    });
-  },
-};
+  await node.change(change, async () => {
+    await runScript(node.host, change, script, { signal });
+  });
+}

@@ -28,7 +28,8 @@ export async function useApi(cluster: Cluster, nodes: readonly Node[]): Promise<
   cluster.api = await openApi(cluster, nodes);
 }
 
-const openApi = (cluster: Cluster, nodes: readonly Node[]): ReturnType<typeof openApiAccess> =>
+/** A client on the API servers of these nodes alone; whoever opens it closes it. */
+export const openApi = (cluster: Cluster, nodes: readonly Node[]): ReturnType<typeof openApiAccess> =>
   openApiAccess(
     nodes.map(({ host }) => host),
     {

@@ -28,12 +28,14 @@ export const waitComponents = (options: {
   title: options.title,
   kind: 'wait',
   nodes: options.nodes,
-  run: async (node, cluster) => {
-    await Promise.all(options.names.map((name) => healthy(node, cluster, name)));
+  run: async (node) => {
+    await Promise.all(options.names.map((name) => untilHealthy(node, name)));
   },
 });
 
-async function healthy(node: Node, cluster: Cluster, name: keyof typeof HEALTH_PORTS): Promise<void> {
+/** Waits until a component of a server answers /healthz with 200. E_NOT_READY, with the end of its journal. */
+export async function untilHealthy(node: Node, name: keyof typeof HEALTH_PORTS): Promise<void> {
+  const { cluster } = node;
   const deadlineMs = cluster.clock.monotonicMs() + HEALTHY_MS;
   for (;;) {
     const answer = await probe(node, name).catch((error: unknown) => messageOf(error));
