@@ -16,6 +16,7 @@ import { controlPlanes, type ClusterPhase, type Phase } from '../phase.ts';
 import { connect } from '../phases/connect.ts';
 import { facts } from '../phases/facts.ts';
 import { pki } from '../phases/pki.ts';
+import { validateRelease } from '../phases/validate-release.ts';
 import { untilReady } from '../phases/wait-apiserver.ts';
 import { SUPER_ADMIN } from '../../pki/identities.ts';
 import { runAction, type ActionOptions, type ActionResult } from './run-action.ts';
@@ -43,6 +44,7 @@ export function rotateStoreKeyPhases(open: ActionOptions['open']): Phase[] {
     select,
     connect(open),
     facts,
+    validateRelease,
     pki,
     stagePhase('add', 'Give every API server the new key'),
     stagePhase('use', 'Write with the new key, and rewrite what the old one wrote'),
