@@ -121,7 +121,9 @@ export class ControlPlane {
     }
     for (const definition of genericDefinitions(this.table)) this.table.add(definition);
     this.hub = new WatchHub({ cache: this.cache, clock, log });
-    this.auditor = options.audit && new Auditor(options.audit, { client: this.webhookClient, clock, log });
+    const lost = (events: number): void => this.metrics.auditLost(events);
+    this.auditor =
+      options.audit && new Auditor(options.audit, { client: this.webhookClient, clock, log, lost });
     this.admissionWebhooks = new AdmissionWebhooks({
       feed,
       store: this.store,

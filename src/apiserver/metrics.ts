@@ -21,6 +21,7 @@ export class ServerMetrics {
   readonly hooks = new HookMetrics(this.#registry);
   readonly #requests: Counter<'verb' | 'group' | 'version' | 'resource' | 'subresource' | 'code'>;
   readonly #durations: Histogram<'verb' | 'group' | 'version' | 'resource' | 'subresource' | 'scope'>;
+  readonly #auditErrors: Counter<'plugin'>;
   readonly #delay: ReturnType<typeof monitorEventLoopDelay>;
 
   constructor() {
@@ -38,6 +39,12 @@ export class ServerMetrics {
       buckets: BUCKETS,
       registers,
     });
+    this.#auditErrors = new Counter({
+      name: 'apiserver_audit_error_total',
+      help: 'Audit events that could not be kept.',
+      labelNames: ['plugin'],
+      registers,
+    });
     this.#delay = monitorEventLoopDelay({ resolution: 10 });
     this.#delay.enable();
     const delay = this.#delay;
@@ -50,6 +57,11 @@ export class ServerMetrics {
       },
     });
     collectDefaultMetrics({ register: this.#registry });
+  }
+
+  /** Counts audit events that did not get into the log. */
+  auditLost(events: number): void {
+    this.#auditErrors.inc({ plugin: 'log' }, events);
   }
 
   /** Adds the gauges that look at the rest of the server. */

@@ -14,10 +14,18 @@ import type { WebhookSinkOptions } from './webhook-sink.ts';
 export interface AuditOptions {
   /** An audit.k8s.io/v1 Policy in YAML. */
   policy: string;
-  log?: Omit<LogSinkOptions, 'clock' | 'log'>;
+  log?: Omit<LogSinkOptions, 'clock' | 'log' | 'lost'>;
   webhook?: { target: WebhookTarget } & Omit<WebhookSinkOptions, 'target' | 'client' | 'clock' | 'log'>;
   /** Takes events elsewhere. */
   sinks?: readonly AuditSink[];
+}
+
+interface AuditorDeps {
+  client: WebhookClient;
+  clock: Clock;
+  log: Logger;
+  /** Told how many events did not get into the log. */
+  lost?: (events: number) => void;
 }
 
 export interface AuditedRequest {
@@ -35,12 +43,12 @@ export class Auditor {
   readonly #sinks: AuditSink[];
   readonly #clock: Clock;
 
-  constructor(options: AuditOptions, deps: { client: WebhookClient; clock: Clock; log: Logger }) {
-    const { clock, log, client } = deps;
+  constructor(options: AuditOptions, deps: AuditorDeps) {
+    const { clock, log, client, lost } = deps;
     this.#policy = AuditPolicy.parse(options.policy);
     this.#clock = clock;
     this.#sinks = [...(options.sinks ?? [])];
-    if (options.log) this.#sinks.push(new LogSink({ ...options.log, clock, log }));
+    if (options.log) this.#sinks.push(new LogSink({ ...options.log, clock, log, ...(lost ? { lost } : {}) }));
     if (options.webhook) this.#sinks.push(new WebhookSink({ ...options.webhook, client, clock, log }));
   }
 

@@ -16,6 +16,8 @@ export interface LogSinkOptions {
   maxSizeBytes: number;
   clock: Clock;
   log: Logger;
+  /** Told how many events were lost: on a full disk, or because it is too slow. */
+  lost?: (events: number) => void;
 }
 
 const DAY_MS = 86_400_000;
@@ -42,6 +44,7 @@ export class LogSink implements AuditSink {
   write(event: string): void {
     if (this.#waitingBytes + event.length > MAX_WAITING_BYTES) {
       this.#dropped += 1;
+      this.#options.lost?.(1);
       return;
     }
     this.#lines.push(event);
@@ -56,9 +59,11 @@ export class LogSink implements AuditSink {
   }
 
   async #drain(): Promise<void> {
+    let events = 0;
     try {
       while (this.#lines.length > 0) {
         const bytes = Buffer.from(`${this.#lines.join('\n')}\n`);
+        events = this.#lines.length;
         this.#lines = [];
         this.#waitingBytes = 0;
         await this.#append(bytes);
@@ -68,8 +73,11 @@ export class LogSink implements AuditSink {
         this.#dropped = 0;
       }
     } catch (error) {
-      const { path, log } = this.#options;
-      log.error({ path, error: messageOf(error) }, 'audit events could not be written');
+      const { path, log, lost } = this.#options;
+      lost?.(events);
+      log.error({ path, events, error: messageOf(error) }, 'audit events could not be written');
+      // Half a line would spoil the next one, too.
+      await this.#file?.truncate(this.#size).catch(() => undefined);
       await this.#file?.close().catch(() => undefined);
       this.#file = undefined;
     } finally {

@@ -226,6 +226,23 @@ test('events go to a webhook in batches, in their order, again after a failure',
   );
 });
 
+test('events that find no space are counted as lost', async (t) => {
+  let lost = 0;
+  const sink = new LogSink({
+    path: '/dev/full',
+    maxAgeDays: 0,
+    maxBackups: 0,
+    maxSizeBytes: 2 ** 20,
+    clock: systemClock,
+    log: silentLogger,
+    lost: (events) => (lost += events),
+  });
+  sink.write('{"a":1}');
+  sink.write('{"a":2}');
+  await sink.close();
+  t.is(lost, 2);
+});
+
 test('the log is put aside when it is full; of old files only so many stay', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'slipway-audit-'));
   t.teardown(() => rm(directory, { recursive: true }));
