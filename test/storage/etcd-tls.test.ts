@@ -123,13 +123,17 @@ run('files that change are taken up by new connections; broken ones are not', as
 });
 
 test('options that cannot work are refused at once, with a code', async (t) => {
-  const open = (endpoint: string, tls?: { ca: string }): Promise<EtcdStorage> =>
+  const open = (endpoint: string, tls?: { ca: string; cert?: string; key?: string }): Promise<EtcdStorage> =>
     EtcdStorage.open({ endpoints: [endpoint], clock: systemClock, ...(tls ? { tls } : {}) });
   for (const endpoint of ['127.0.0.1:2379', 'ftp://127.0.0.1', 'http://127.0.0.1:1/path', '']) {
     await t.throwsAsync(open(endpoint), { code: 'E_STORAGE_ENDPOINT' });
   }
   await t.throwsAsync(open('https://127.0.0.1:1'), { code: 'E_STORAGE_ENDPOINT', message: /cafile/ });
   await t.throwsAsync(open('https://127.0.0.1:1', { ca: 'no PEM' }), { code: 'E_STORAGE_TLS' });
+  // As a file is while it is being written.
+  const { certPem } = stranger();
+  const halfWritten = { ca: certPem, cert: certPem, key: '' };
+  await t.throwsAsync(open('https://127.0.0.1:1', halfWritten), { code: 'E_STORAGE_TLS' });
   await t.throwsAsync(EtcdStorage.open({ endpoints: [], clock: systemClock }), {
     code: 'E_STORAGE_ENDPOINT',
   });

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { checkServerIdentity, createSecureContext } from 'node:tls';
@@ -28,6 +28,13 @@ export async function loadTls(tls: EtcdTls): Promise<EtcdTlsPem> {
     // The context takes any text for an authority, and fails with the first connection.
     void new X509Certificate(pem.ca);
     createSecureContext({ ca: pem.ca, cert: pem.cert, key: pem.key });
+    // The context passes over a key that is empty: of a file that is being written, say.
+    if (
+      pem.cert !== undefined &&
+      !new X509Certificate(pem.cert).checkPrivateKey(createPrivateKey(pem.key ?? ''))
+    ) {
+      throw new Error('the key is not that of the certificate');
+    }
     return pem;
   } catch (error) {
     throw new SlipwayError('E_STORAGE_TLS', `the certificates for etcd cannot be used: ${messageOf(error)}`, {
