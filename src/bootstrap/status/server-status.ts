@@ -35,7 +35,7 @@ export interface ServerStatus {
 
 const EVERYWHERE = ['containerd', 'slipway-kubelet', 'slipway-network', 'slipway-proxy', 'slipway-dns'];
 const CONTROL_PLANE = ['slipway-apiserver', 'slipway-controller-manager', 'slipway-scheduler'];
-const DISKS = ['/', '/var/lib', '/var/log'];
+const DISKS = ['/', '/var/lib', '/var/log', '/var/lib/slipway', '/var/lib/containerd'];
 
 /** The units that a server of this kind has. */
 export function expectedUnits(node: Node, etcd: boolean): string[] {
@@ -61,7 +61,7 @@ printf 'release\\t%s\\n' "$(readlink ${CURRENT_LINK} 2>/dev/null)"
 printf 'now\\t%s\\n' "$(date +%s%3N)"
 for name in ${units.join(' ')}; do unit "$name"; done
 for path in ${DISKS.join(' ')}; do
-  df -Pk "$path" 2>/dev/null | awk -v path="$path" 'NR == 2 {sub("%", "", $5); print "disk\\t" path "\\t" $4 "\\t" $5}'
+  df -Pk "$path" 2>/dev/null | awk -v path="$path" 'NR == 2 {sub("%", "", $5); print "disk\\t" path "\\t" $4 "\\t" $5 "\\t" $6}'
 done
 [ -f ${STORE_FILE} ] && printf 'store\\t%s\\n' "$(stat -c %s ${STORE_FILE}* | awk '{sum += $1} END {print sum}')"
 [ -d ${ETCD_MEMBER_DIRECTORY} ] && [ ! -e ${ETCD_INITIAL_FILE} ] && echo etcd
@@ -127,19 +127,24 @@ export function parseServerStatus(text: string, node: Node, wallMs: number): Ser
     }),
     certificates: rows('certificate').flatMap(([, path = '', pem = '']) => readCertificates(path, pem)),
     clockOffsetMs: Number(one('now') ?? wallMs) - wallMs,
-    disks: rows('disk').map(([, path = '', kib = '', used = '']) => ({
-      path,
-      freeBytes: Number(kib) * 1024,
-      usedPercent: Number(used),
-    })),
+    disks: rows('disk').flatMap(([, path = '', kib = '', used = '', mount = ''], index, all) =>
+      all.slice(0, index).some((other) => other[4] === mount)
+        ? []
+        : [{ path, freeBytes: Number(kib) * 1024, usedPercent: Number(used) }],
+    ),
     storeBytes: stored === undefined ? undefined : Number(stored),
     etcd,
   };
 }
 
 function readCertificates(path: string, lines: string): CertificateStatus[] {
-  return splitCertificates(lines.replaceAll('|', '\n')).map((pem) => {
-    const { subject, notAfterMs } = parseCertificate(pem);
-    return { path, commonName: subject.commonName, notAfterMs };
+  return splitCertificates(lines.replaceAll('|', '\n')).flatMap((pem) => {
+    // One that is damaged differs from what was written: that is told of by itself.
+    try {
+      const { subject, notAfterMs } = parseCertificate(pem);
+      return [{ path, commonName: subject.commonName, notAfterMs }];
+    } catch {
+      return [];
+    }
   });
 }
