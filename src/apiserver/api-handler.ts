@@ -12,6 +12,7 @@ import { dispatch, isLongRunning } from './handlers/dispatch.ts';
 import type { Exchange } from './http/exchange.ts';
 import type { HttpLimits } from './http/limits.ts';
 import { parseRequestInfo } from './http/request-info.ts';
+import { requestTimeoutMs } from './http/request-timeout.ts';
 import type { Fairness } from './fairness/fairness.ts';
 import { takeTurn } from './fairness/turn.ts';
 import type { InFlight } from './in-flight.ts';
@@ -100,15 +101,16 @@ export class ApiHandler {
     const turn: Turn = { end: undefined };
     let timer: Timer | undefined;
     let code = 0;
-    if (!longRunning) {
-      this.#running.add(exchange);
-      timer = clock.after(limits.requestTimeoutMs, () => request.cancel.abort(timeoutError()));
-    }
+    if (!longRunning) this.#running.add(exchange);
     try {
       response.setHeader('audit-id', auditId);
       // Servers behind this one record the request under the same id.
       request.headers['audit-id'] = auditId;
       response.setHeader('cache-control', 'no-cache, private');
+      if (!longRunning) {
+        const timeoutMs = requestTimeoutMs(request.query, limits.requestTimeoutMs);
+        timer = clock.after(timeoutMs, () => request.cancel.abort(timeoutError()));
+      }
       if (this.#closing && info.path !== '/livez') throw serviceUnavailable('apiserver is shutting down');
       if (!release) throw tooManyRequests('too many requests, please try again later.', 1);
       await raceTimeout(this.#chain(exchange, info, trail, turn), request.signal, longRunning);

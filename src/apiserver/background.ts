@@ -46,10 +46,14 @@ export class Background {
   async bootstrap(): Promise<void> {
     const { store, options, pendingSteps } = this.#controlPlane;
     await ensureNamespaces(store);
+    pendingSteps.delete('poststarthook/start-system-namespaces-controller');
     await ensureDefaultRoles(store);
     await ensureSystemPriorityClasses(store);
+    pendingSteps.delete('poststarthook/scheduling/bootstrap-system-priority-classes');
     await keepFairnessObjects(store, options.clock);
+    pendingSteps.delete('poststarthook/priority-and-fairness-config-producer');
     await this.#controlPlane.network.repair(store, options.clock.now());
+    pendingSteps.delete('poststarthook/start-service-ip-repair-controllers');
     const cidrs = options.serviceClusterIpRanges ?? ['10.96.0.0/12'];
     await ensureKubernetesService({
       store,
@@ -57,12 +61,18 @@ export class Background {
       port: this.#port,
       clock: options.clock,
     });
+    pendingSteps.delete('poststarthook/start-kubernetes-service-cidr-controller');
     await this.#trust();
+    pendingSteps.delete('poststarthook/start-cluster-authentication-info-controller');
     await this.#controlPlane.aggregator.registration.registerOwn();
+    pendingSteps.delete('poststarthook/kube-apiserver-autoregistration');
+    pendingSteps.delete('autoregister-completion');
     await this.#publish();
+    pendingSteps.delete('poststarthook/bootstrap-controller');
     await this.#identity.renew();
+    pendingSteps.delete('poststarthook/start-kube-apiserver-identity-lease-controller');
     await this.#controlPlane.roleAggregation.settled();
-    pendingSteps.delete('bootstrap');
+    pendingSteps.delete('poststarthook/rbac/bootstrap-roles');
   }
 
   start(): void {

@@ -17,7 +17,8 @@ import { OBJECT_CODEC } from './codec/object-codec.ts';
 import { genericDefinitions } from './definitions.ts';
 import { CustomResources } from './crd/custom-resources.ts';
 import { DiscoveryHandler } from './discovery/discovery-handler.ts';
-import type { HealthCheck } from './health/health-handler.ts';
+import { BOOTSTRAP_STEPS, healthChecks } from './health/health-checks.ts';
+import type { BootstrapStep } from './health/health-checks.ts';
 import { HealthHandler } from './health/health-handler.ts';
 import type { HttpLimits } from './http/limits.ts';
 import { FairnessDebugHandler } from './fairness/debug-handler.ts';
@@ -75,12 +76,14 @@ export class ControlPlane {
   readonly #inFlight: InFlight;
   readonly #fairness: Fairness | undefined;
   /** Names of start-up steps that are not done yet; while there are any, /readyz fails. */
-  readonly pendingSteps = new Set<string>(['bootstrap']);
+  readonly pendingSteps = new Set<BootstrapStep>(BOOTSTRAP_STEPS);
+  #wasRead = false;
   stopping = false;
 
   static async start(options: ControlPlaneOptions): Promise<ControlPlane> {
     const controlPlane = new ControlPlane(options);
     await controlPlane.cache.start();
+    controlPlane.#wasRead = true;
     // Before the first request: what others serve must not look as if nobody did.
     controlPlane.aggregator.remotes.start();
     return controlPlane;
@@ -181,7 +184,15 @@ export class ControlPlane {
       impersonate: (request, user) => impersonate(user, request.headers, authorizer),
       aggregated: this.aggregator.proxy,
       paths: [
-        new HealthHandler(this.#healthChecks()),
+        new HealthHandler(
+          healthChecks({
+            store: () => this.options.storage.currentRevision(),
+            following: () => this.cache.ready,
+            wasRead: () => this.#wasRead,
+            pending: () => this.pendingSteps,
+            stopping: () => this.stopping,
+          }),
+        ),
         new VersionHandler(versionInfo(this.options.build ?? { version: '0.0.0', commit: '', date: '' })),
         new MetricsHandler(this.metrics),
         ...(this.#fairness ? [new FairnessDebugHandler(this.#fairness)] : []),
@@ -243,6 +254,7 @@ export class ControlPlane {
       escalation,
       tokens,
       apiAudiences,
+      checkStore: () => this.options.storage.currentRevision(),
       authenticateToken: (token, audiences) => authenticator.authenticateToken(token, audiences),
       kubelets:
         kubelet &&
@@ -262,43 +274,6 @@ export class ControlPlane {
     this.#fairness?.stop();
     this.cache.stop();
     this.metrics.close();
-  }
-
-  #healthChecks(): HealthCheck[] {
-    const both = { livez: true, readyz: true };
-    const ready = { livez: false, readyz: true };
-    return [
-      { name: 'ping', ...both, check: () => undefined },
-      {
-        name: 'etcd',
-        ...both,
-        check: async () => {
-          await this.options.storage.currentRevision();
-        },
-      },
-      {
-        name: 'informer-sync',
-        ...ready,
-        check: () => {
-          if (!this.cache.ready) throw new Error('the watch cache does not follow the store');
-        },
-      },
-      {
-        name: 'poststarthook/bootstrap',
-        ...ready,
-        check: () => {
-          if (this.pendingSteps.size > 0)
-            throw new Error(`not finished: ${[...this.pendingSteps].join(', ')}`);
-        },
-      },
-      {
-        name: 'shutdown',
-        ...ready,
-        check: () => {
-          if (this.stopping) throw new Error('process is shutting down');
-        },
-      },
-    ];
   }
 }
 

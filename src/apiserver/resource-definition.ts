@@ -38,6 +38,14 @@ export interface ResourceDefinition<T extends KubeObject = KubeObject> {
     create(object: T, context: RequestContext, store: ObjectStore): Promise<T>;
   };
 
+  /** Set for a kind that is worked out whenever it is read (ComponentStatus); only get and list are served. */
+  readonly computed?: {
+    /** The resource that a NotFound names. */
+    readonly notFoundAs: string;
+    get(name: string): Promise<T | undefined>;
+    list(): Promise<T[]>;
+  };
+
   /**
    * Set for a second version of a kind that is stored as another (events.k8s.io/v1 Event as v1 Event,
    * autoscaling/v1 as autoscaling/v2): both see the same objects. `fromStored(toStored(x))` keeps x.
@@ -100,8 +108,11 @@ export interface ResourceStrategy<T extends KubeObject> {
   /** Texts for Warning headers. */
   warningsOnCreate?(object: T): string[];
   warningsOnUpdate?(object: T, old: T): string[];
+  warningsOnDelete?(options: ObjectDeleteOptions): string[];
   /** Errors of the name, as `metadata.name: Invalid value`. Default: DNS subdomain. */
   validateName?(name: string, prefix: boolean): string[];
+  /** Finalizers need neither be upstream's own nor have a domain in front of them. */
+  readonly anyFinalizer?: boolean;
 
   /**
    * Whether metadata.generation counts changes: 1 at create, +1 when anything but metadata and status
@@ -168,6 +179,8 @@ export interface StatusSubresource<T extends KubeObject> {
   /** Takes over from `old` everything that this subresource may not change. Default for `status`: all but status and some metadata. */
   prepareForUpdate?(object: T, old: T, context: StrategyContext): void;
   validateUpdate?(object: T, old: T, context: StrategyContext): FieldError[] | Promise<FieldError[]>;
+  /** Texts for Warning headers. */
+  warningsOnUpdate?(object: T, old: T): string[];
   /** Whether this counts as a change of spec for metadata.generation. Default false. */
   readonly bumpsGeneration?: boolean;
 }

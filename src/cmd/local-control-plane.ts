@@ -146,6 +146,8 @@ async function startServer(
   const kubelet = identity(pki, nodeIdentity(NODE, 'apiserver-kubelet-client'));
   const proxyClient = identity(pki, nodeIdentity(NODE, 'front-proxy-client'));
   const caPem = file(pki, `${ROOT}.crt`);
+  // Certificates that the cluster signs are shown without the intermediate that signed them.
+  const clientCaPem = `${caPem}${file(pki, `${SIGNER}.crt`)}`;
   const frontProxyCaPem = file(pki, `${FRONT_PROXY_ROOT}.crt`);
   try {
     return await startApiServer({
@@ -154,8 +156,8 @@ async function startServer(
       log,
       bindAddress: ADDRESS,
       port,
-      tls: { cert: apiserver.certPem, key: apiserver.keyPem, clientCa: [caPem, frontProxyCaPem] },
-      clientCaPem: caPem,
+      tls: { cert: apiserver.certPem, key: apiserver.keyPem, clientCa: [clientCaPem, frontProxyCaPem] },
+      clientCaPem,
       requestHeader: { caPem: frontProxyCaPem, allowedNames: ['front-proxy-client'] },
       serviceAccounts: {
         issuer: `https://kubernetes.default.svc.${CLUSTER_DOMAIN}`,

@@ -56,6 +56,15 @@ test('a request that takes too long is answered 504', async (t) => {
   });
 });
 
+test('a request that asks for less time gets no more', async (t) => {
+  const storage = new GatedStorage();
+  const { api } = await plane(t, { storage });
+  storage.closed = true;
+  const answer = await api.post(`${MAPS}?timeout=100ms`, { metadata: { name: 'slow' } });
+  storage.open();
+  t.is(answer.status, 504);
+});
+
 test('writes beyond the limit get 429 and the time to come back; health and reads go on', async (t) => {
   const storage = new GatedStorage();
   const { api } = await plane(t, { storage, server: { priorityAndFairness: false } });

@@ -5,6 +5,7 @@ import { count, one } from './amounts.ts';
 import type { Amounts } from './amounts.ts';
 import { meets } from './evaluator.ts';
 import type { QuotaEvaluator } from './evaluator.ts';
+import { RESOURCE_CLAIMS, resourceClaimEvaluator } from './resource-claims.ts';
 import { podEvaluator } from './pod-evaluator.ts';
 
 const OF_CLASS = '.storageclass.storage.k8s.io/';
@@ -23,6 +24,7 @@ export function evaluatorFor(group: string, resource: string): QuotaEvaluator | 
   if (name === 'pods') return podEvaluator;
   if (name === 'services') return serviceEvaluator;
   if (name === 'persistentvolumeclaims') return claimEvaluator;
+  if (name === RESOURCE_CLAIMS) return resourceClaimEvaluator;
   return countEvaluator(name);
 }
 

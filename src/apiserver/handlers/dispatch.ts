@@ -1,5 +1,6 @@
 import { isTrue } from '../http/request-info.ts';
 import { methodNotAllowed, methodNotSupported, notFound, pathNotFound } from '../status-errors.ts';
+import { handleComputedGet, handleComputedList } from './computed-handlers.ts';
 import { handleDelete, handleDeleteCollection } from './delete-handlers.ts';
 import { handleGet, handleList, handleWatch } from './read-handlers.ts';
 import type { ResourceCall } from './resource-call.ts';
@@ -32,6 +33,10 @@ export async function dispatch(call: ResourceCall): Promise<void> {
   if (!named && (info.verb === 'update' || info.verb === 'patch')) throw methodNotAllowed();
   // A name in the path of a POST is no collection.
   if (named && info.verb === 'create') throw methodNotAllowed();
+  const { computed } = served.definition;
+  if (computed) {
+    return info.verb === 'get' ? handleComputedGet(call, computed) : handleComputedList(call, computed);
+  }
   switch (info.verb) {
     case 'get':
       return handleGet(call);

@@ -6,9 +6,10 @@ import { isTrue } from '../http/request-info.ts';
 /** One thing that must be well. Rejects or throws with why it is not. */
 export interface HealthCheck {
   readonly name: string;
-  /** Which of the paths ask for it. */
+  /** Which of the paths ask for it; /healthz does unless told otherwise. */
   readonly livez: boolean;
   readonly readyz: boolean;
+  readonly healthz?: boolean;
   check(): Promise<void> | void;
 }
 
@@ -23,13 +24,14 @@ export class HealthHandler implements PathHandler {
   }
 
   async handle(context: RequestContext, response: ApiResponse): Promise<boolean> {
-    const [, root, name, ...rest] = context.info.path.split('/');
+    const [, root, ...rest] = context.info.path.split('/');
     const path = PATHS.find((each) => each === root);
-    if (!path || rest.length > 0) return false;
+    if (!path) return false;
+    const name = rest.join('/');
     const { query } = context.http;
-    const of = this.#checks.filter((check) => path === 'healthz' || check[path]);
+    const of = this.#checks.filter((check) => (path === 'healthz' ? check.healthz !== false : check[path]));
     const excluded = new Set(query.getAll('exclude'));
-    if (name !== undefined && name !== '') {
+    if (name !== '') {
       const one = of.find((check) => check.name === name);
       if (!one) return false;
       await answer(response, `${path}/${name}`, [one], excluded, isTrue(query.get('verbose')));
@@ -61,6 +63,11 @@ async function answer(
       failed = true;
       lines.push(`[-]${check.name} failed: ${messageOf(error)}`);
     }
+  }
+  const unknown = [...excluded].filter((each) => !checks.some((check) => check.name === each));
+  if (unknown.length > 0) {
+    const names = unknown.map((each) => JSON.stringify(each)).join(', ');
+    lines.push(`warn: some health checks cannot be excluded: no matches for ${names}`);
   }
   const text = 'text/plain; charset=utf-8';
   response.setHeader('x-content-type-options', 'nosniff');

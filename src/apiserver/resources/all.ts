@@ -1,4 +1,3 @@
-import { COMPONENTSTATUSES } from '../../api/gen/resources.ts';
 import type { ResourceDefinition } from '../resource-definition.ts';
 import {
   mutatingadmissionpolicies,
@@ -22,6 +21,7 @@ import { jobs } from './batch/jobs.ts';
 import { certificatesigningrequests } from './certificates/certificatesigningrequests.ts';
 import { leases } from './coordination/leases.ts';
 import { bindings } from './core/bindings.ts';
+import { componentStatuses } from './core/componentstatuses.ts';
 import { configmaps } from './core/configmaps.ts';
 import { endpoints } from './core/endpoints.ts';
 import { events } from './core/events.ts';
@@ -39,7 +39,6 @@ import { secrets } from './core/secrets.ts';
 import type { ServiceNetwork } from './core/service-network.ts';
 import { serviceaccounts } from './core/serviceaccounts.ts';
 import { services } from './core/services.ts';
-import { define } from './define.ts';
 import { endpointslices } from './discovery/endpointslices.ts';
 import type { ResourceEnvironment } from './environment.ts';
 import { eventsV1 } from './events/events.ts';
@@ -60,7 +59,7 @@ export function builtInResources(
 ): ResourceDefinition[] {
   return [
     bindings,
-    define(COMPONENTSTATUSES, { shortNames: ['cs'], verbs: ['get', 'list'] }),
+    componentStatuses(environment.checkStore),
     configmaps,
     endpoints,
     events,

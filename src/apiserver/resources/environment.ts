@@ -24,4 +24,6 @@ export interface ResourceEnvironment {
   readonly serviceNodePortRange: { readonly from: number; readonly to: number };
   /** The way to the kubelets, for logs, exec and the like; absent where no client certificate is configured. */
   readonly kubelets: KubeletConnector | undefined;
+  /** Rejects where the store does not answer. */
+  readonly checkStore: () => Promise<unknown>;
 }

@@ -17,11 +17,14 @@ const COMMA = Buffer.from(',');
 const OPEN = Buffer.from('{');
 const END = Buffer.from(']}\n');
 
+/** What is computed when it is read has no revision. */
+type ShownList = Omit<ListResult, 'revision'> & { revision: number | undefined };
+
 /** Answers with a list; in plain JSON it is a concatenation of cached bytes. */
 export async function sendList(
   target: SendTarget,
   served: ServedResource,
-  result: ListResult,
+  result: ShownList,
   representation: Representation,
   clock: Clock,
 ): Promise<void> {
@@ -70,9 +73,9 @@ function withoutType({ kind: _kind, apiVersion: _apiVersion, ...rest }: KubeObje
   return rest;
 }
 
-function listMetadata(result: ListResult): object {
+function listMetadata(result: ShownList): object {
   return {
-    resourceVersion: String(result.revision),
+    ...(result.revision === undefined ? {} : { resourceVersion: String(result.revision) }),
     ...(result.continueToken === '' ? {} : { continue: result.continueToken }),
     ...(result.remainingItemCount === undefined ? {} : { remainingItemCount: result.remainingItemCount }),
   };
@@ -82,7 +85,7 @@ function listMetadata(result: ListResult): object {
 async function sendConvertedJson(
   target: SendTarget,
   served: ServedResource,
-  result: ListResult,
+  result: ShownList,
   representation: Representation,
   metadata: object,
   clock: Clock,
@@ -131,7 +134,7 @@ function converter(
 async function wholeList(
   target: SendTarget,
   served: ServedResource,
-  result: ListResult,
+  result: ShownList,
   representation: Representation,
   metadata: object,
   clock: Clock,

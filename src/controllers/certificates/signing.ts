@@ -5,6 +5,7 @@ import { messageOf } from '../../base/errors.ts';
 import { isKeyUsage } from '../../pki/extensions.ts';
 import { signCertificateRequest } from '../../pki/issue.ts';
 import type { Identity } from '../../pki/issue.ts';
+import { splitCertificates } from '../../pki/pem.ts';
 import { keyedLoop } from '../shared/controller.ts';
 import type { ControllerContext, ControllerDefinition } from '../shared/controller.ts';
 import { nameOf } from '../shared/meta.ts';
@@ -78,13 +79,15 @@ async function sign(context: ControllerContext, csr: CertificateSigningRequest, 
         Math.min(csr.spec.expirationSeconds ?? DEFAULT_SECONDS, DEFAULT_SECONDS),
       );
       const validity = { durationMs: seconds * 1000 };
-      certificate = signCertificateRequest({
+      const chain = signCertificateRequest({
         ca,
         requestPem,
         usages: usages.filter(isKeyUsage),
         validity,
         clock,
       });
+      // Clients of the API server show a leaf alone: it knows the intermediate itself, and so upstream's clients expect.
+      certificate = csr.spec.signerName === API_CLIENT ? (splitCertificates(chain)[0] ?? chain) : chain;
     }
   } catch (error) {
     problem = messageOf(error);

@@ -3,22 +3,29 @@ import { addTo, count, masked, readAmounts, sameAmounts, writeAmounts } from '..
 import type { Amounts } from '../../api/quota/amounts.ts';
 import { inScope } from '../../api/quota/evaluator.ts';
 import { countedResource, evaluatorFor } from '../../api/quota/evaluators.ts';
+import { RESOURCE_CLAIMS } from '../../api/quota/resource-claims.ts';
 import type { KubeObject } from '../../api/resource.ts';
 
 /** Counted by more than their number. */
-const MEASURED = ['pods', 'services', 'persistentvolumeclaims'];
+const MEASURED = ['pods', 'services', 'persistentvolumeclaims', RESOURCE_CLAIMS];
 
 /** The resources ('deployments.apps') whose objects the quota counts. */
 export function resourcesOf({ spec }: ResourceQuota): Set<string> {
   const names = Object.keys(spec?.hard ?? {});
   const resources = new Set(
-    MEASURED.filter((name) => names.some((hard) => evaluatorFor('', name)?.counts(hard))),
+    MEASURED.filter((name) => names.some((hard) => evaluatorOf(name)?.counts(hard))),
   );
   for (const name of names) {
     const counted = countedResource(name);
     if (counted !== undefined) resources.add(counted);
   }
   return resources;
+}
+
+/** How objects of `deployments.apps` count. */
+function evaluatorOf(resource: string): ReturnType<typeof evaluatorFor> {
+  const [name = '', ...group] = resource.split('.');
+  return evaluatorFor(group.join('.'), name);
 }
 
 export interface UsagePlan {
@@ -42,9 +49,7 @@ export function planUsage(
   const before = readAmounts(quota.status?.used);
   const used: Amounts = new Map(before);
   for (const resource of resourcesOf(quota)) {
-    const dot = resource.indexOf('.');
-    const evaluator =
-      dot === -1 ? evaluatorFor('', resource) : evaluatorFor(resource.slice(dot + 1), resource.slice(0, dot));
+    const evaluator = evaluatorOf(resource);
     const objects = list(resource);
     if (!evaluator || !objects) continue;
     const names = Object.keys(hard).filter((name) => evaluator.counts(name));

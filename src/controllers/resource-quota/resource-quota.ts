@@ -2,11 +2,13 @@ import {
   CUSTOMRESOURCEDEFINITIONS,
   PERSISTENTVOLUMECLAIMS,
   PODS,
+  RESOURCECLAIMS,
   RESOURCEQUOTAS,
   SERVICES,
 } from '../../api/gen/resources.ts';
 import type { ResourceQuota } from '../../api/gen/types/core-v1.ts';
 import { evaluatorFor } from '../../api/quota/evaluators.ts';
+import { RESOURCE_CLAIMS } from '../../api/quota/resource-claims.ts';
 import type { KubeObject, ResourceInfo } from '../../api/resource.ts';
 import { messageOf } from '../../base/errors.ts';
 import { isNotFound } from '../../client/errors.ts';
@@ -36,6 +38,7 @@ export const resourceQuotaController: ControllerDefinition = {
     'pods',
     'services',
     'persistentvolumeclaims',
+    'resourceclaims',
     'customresourcedefinitions',
     '* (metadata)',
   ],
@@ -62,6 +65,7 @@ class QuotaUsage {
       ['pods', informers.for(PODS)],
       ['services', informers.for(SERVICES)],
       ['persistentvolumeclaims', informers.for(PERSISTENTVOLUMECLAIMS)],
+      [RESOURCE_CLAIMS, informers.for(RESOURCECLAIMS)],
     ]);
     const sync = (key: string): Promise<void> => this.#sync(key);
     const { queue, loop } = keyedLoop(context, { name: 'resource-quota', sync });
@@ -95,6 +99,7 @@ class QuotaUsage {
       PERSISTENTVOLUMECLAIMS,
       (old, claim) => !equalJson(old.spec, claim.spec) || !equalJson(old.status, claim.status),
     );
+    this.#follow(RESOURCECLAIMS, (old, claim) => !equalJson(old.spec, claim.spec), RESOURCE_CLAIMS);
     const served = (): void => {
       discovery.forget();
       this.#wake.resolve();
@@ -105,8 +110,12 @@ class QuotaUsage {
     return [this.#loop, (signal) => this.#watchCounted(signal)];
   }
 
-  #follow<T extends KubeObject>(resource: ResourceInfo<T>, frees: (old: T, object: T) => boolean): void {
-    const replenish = (object: T): void => this.#replenish(resource.resource, metaOf(object).namespace ?? '');
+  #follow<T extends KubeObject>(
+    resource: ResourceInfo<T>,
+    frees: (old: T, object: T) => boolean,
+    name = resource.resource,
+  ): void {
+    const replenish = (object: T): void => this.#replenish(name, metaOf(object).namespace ?? '');
     this.#context.informers.for(resource).subscribe({
       updated: (old, object) => {
         if (frees(old, object)) replenish(object);

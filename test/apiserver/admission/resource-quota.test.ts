@@ -121,3 +121,48 @@ test('a quota of a scope counts only what is in it', async (t) => {
   t.is((await api.post(pods, pod('d'))).status, 403);
   t.deepEqual((await statusOf(api)).used, { pods: '1' });
 });
+
+test('claims are charged for the devices of each class that they may get', async (t) => {
+  const name = 'gold.deviceclass.resource.k8s.io/devices';
+  const api = await withQuota(t, {
+    hard: {
+      [name]: '40',
+      'count/resourceclaims.resource.k8s.io': '3',
+      'silver.deviceclass.resource.k8s.io/devices': '9',
+    },
+  });
+  const claims = '/apis/resource.k8s.io/v1/namespaces/q/resourceclaims';
+  const claim = (of: string, ...requests: object[]) => ({
+    metadata: { name: of },
+    spec: { devices: { requests } },
+  });
+  const exactly = (deviceClassName: string, more: object) => ({
+    name: `r-${deviceClassName}`,
+    exactly: { deviceClassName, ...more },
+  });
+  const eight = await api.post(
+    claims,
+    claim('a', exactly('gold', { count: 8 }), exactly('silver', { count: 2 })),
+  );
+  t.is(eight.status, 201, eight.body.toString());
+  const all = await api.post(claims, claim('b', exactly('gold', { allocationMode: 'All' })));
+  t.is(all.status, 201, all.body.toString());
+  t.like(await statusOf(api), { used: { [name]: '40', 'count/resourceclaims.resource.k8s.io': '2' } });
+  const either = {
+    name: 'either',
+    firstAvailable: [
+      { name: 'x', deviceClassName: 'silver', count: 3 },
+      { name: 'y', deviceClassName: 'silver', count: 8 },
+    ],
+  };
+  const refused = await api.post(claims, claim('c', either));
+  t.is(refused.status, 403);
+  t.is(
+    refused.json()['message'],
+    'resourceclaims.resource.k8s.io "c" is forbidden: exceeded quota: quota, requested: ' +
+      'silver.deviceclass.resource.k8s.io/devices=8, used: silver.deviceclass.resource.k8s.io/devices=2, limited: ' +
+      'silver.deviceclass.resource.k8s.io/devices=9',
+  );
+  await api.delete(`${claims}/b`);
+  await waitFor('what the claim held', async () => (await statusOf(api)).used?.[name] === '8');
+});

@@ -27,6 +27,7 @@ const environment: ResourceEnvironment = {
   tokens: undefined,
   authenticateToken: () => Promise.resolve(undefined),
   apiAudiences: ['api'],
+  checkStore: () => Promise.resolve(),
   serviceClusterIpRanges: ['10.96.0.0/12'],
   serviceNodePortRange: { from: 30000, to: 32767 },
   kubelets: undefined,
