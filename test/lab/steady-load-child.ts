@@ -101,6 +101,8 @@ async function askApi(path: string): Promise<void> {
     }
   };
   await Promise.all([oneByOne('write', write), everyHundred('read', read)]);
+  await Promise.all(asked);
+  writer.close();
 }
 
 function askService(url: string): Promise<void> {
@@ -122,4 +124,3 @@ function askService(url: string): Promise<void> {
 }
 
 await (mode === 'api' ? askApi(target) : askService(target));
-await Promise.all(asked);
