@@ -6,7 +6,6 @@ import {
 } from '../../../pki/rotation.ts';
 import { runAction, type ActionOptions, type ActionResult } from '../../actions/run-action.ts';
 import type { Cluster } from '../../cluster.ts';
-import { componentPhase } from '../../components/component.ts';
 import { controllerManager, scheduler } from '../../components/control-plane.ts';
 import { ETCD_CLIENT_PORT, ETCD_PEER_PORT } from '../../components/etcd.ts';
 import { dns, kubelet, network, proxy } from '../../components/node.ts';
@@ -94,9 +93,9 @@ function stagePhases(
     keepKubeletTrust,
     oneByOne('kubelet', 'the kubelets', allNodes, kubelet),
     ...(stage === 'issue' && authorities.includes('ca') ? [waitKubeletCertificates] : []),
-    componentPhase({ id: 'network', title: 'the pod network', nodes: allNodes, component: network }),
-    componentPhase({ id: 'proxy', title: 'the service proxies', nodes: allNodes, component: proxy }),
-    componentPhase({ id: 'dns', title: 'the cluster DNS', nodes: allNodes, component: dns }),
+    oneByOne('network', 'the pod network', allNodes, network),
+    oneByOne('proxy', 'the service proxies', allNodes, proxy),
+    oneByOne('dns', 'the cluster DNS', allNodes, dns),
     waitNodes,
     waitComponents({
       id: 'wait-components',
