@@ -20,6 +20,7 @@ export const CRD_DEFINITION: ResourceDefinition = define(CUSTOMRESOURCEDEFINITIO
   shortNames: ['crd', 'crds'],
   categories: ['api-extensions'],
   strategy: {
+    anyFinalizer: true,
     defaults,
     prepareForCreate(crd) {
       const names = { plural: '', kind: '' };

@@ -39,6 +39,8 @@ export async function deleteObject(
   served: ServedResource,
   params: DeleteParams,
 ): Promise<DeleteOutcome> {
+  const warnings = served.definition.strategy?.warningsOnDelete?.(params.deleteOptions) ?? [];
+  for (const text of warnings) params.context.warn(text);
   let fresh = false;
   for (;;) {
     const entry = await readEntry(env, served, params.namespace, params.name, fresh);

@@ -34,11 +34,15 @@ export function validateMetaOnCreate(definition: ResourceDefinition, object: Kub
   } else if (meta.namespace) {
     errors.push(forbidden('metadata.namespace', 'not allowed on this type'));
   }
-  return [...errors, ...commonErrors(meta)];
+  return [...errors, ...commonErrors(meta), ...finalizerErrors(definition, meta)];
 }
 
 /** metadata of an update; immutable parts that the client left out have been taken over before. */
-export function validateMetaOnUpdate(object: KubeObject, old: KubeObject): FieldError[] {
+export function validateMetaOnUpdate(
+  definition: ResourceDefinition,
+  object: KubeObject,
+  old: KubeObject,
+): FieldError[] {
   const errors: Errors = [];
   const meta = object.metadata ?? {};
   const before = old.metadata ?? {};
@@ -68,7 +72,28 @@ export function validateMetaOnUpdate(object: KubeObject, old: KubeObject): Field
     meta.deletionGracePeriodSeconds,
     before.deletionGracePeriodSeconds,
   );
-  return [...errors, ...commonErrors(meta)];
+  return [...errors, ...commonErrors(meta), ...finalizerErrors(definition, meta)];
+}
+
+const STANDARD_FINALIZERS: ReadonlySet<string> = new Set([
+  'kubernetes',
+  ORPHAN_FINALIZER,
+  FOREGROUND_FINALIZER,
+]);
+
+/** A name without a domain in front must be one of upstream's own. Mirrors validateKubeFinalizerName of pkg/apis/core/validation/validation.go. */
+export function checkFinalizerName(errors: FieldError[], path: string, name: string): void {
+  if (name.includes('/') || STANDARD_FINALIZERS.has(name)) return;
+  errors.push(invalid(path, name, 'name is neither a standard finalizer name nor is it fully qualified'));
+}
+
+function finalizerErrors({ custom, strategy }: ResourceDefinition, meta: ObjectMetaLike): FieldError[] {
+  const errors: Errors = [];
+  if (custom || strategy?.anyFinalizer) return errors;
+  (meta.finalizers ?? []).forEach((name, index) =>
+    checkFinalizerName(errors, `metadata.finalizers[${index}]`, name),
+  );
+  return errors;
 }
 
 function commonErrors(meta: ObjectMetaLike): FieldError[] {

@@ -278,14 +278,12 @@ async function validate(
   params: UpdateParams,
   context: StrategyContext,
 ): Promise<void> {
-  const errors: FieldError[] = validateMetaOnUpdate(object, old);
+  const errors: FieldError[] = validateMetaOnUpdate(served.definition, object, old);
   const strategy = served.definition.strategy;
-  if (params.part) errors.push(...((await params.part.validateUpdate?.(object, old, context)) ?? []));
-  else {
-    errors.push(...((await strategy?.validateUpdate?.(object, old, context)) ?? []));
-    for (const text of strategy?.warningsOnUpdate?.(object, old) ?? []) params.context.warn(text);
-  }
+  const rules = params.part ?? strategy;
+  errors.push(...((await rules?.validateUpdate?.(object, old, context)) ?? []));
   if (errors.length > 0) throw invalidObject({ ...served.info }, params.name, errors);
+  for (const text of rules?.warningsOnUpdate?.(object, old) ?? []) params.context.warn(text);
 }
 
 /** The last finalizer of an object that is being deleted has gone. */

@@ -141,6 +141,10 @@ async function remove(api: RawApi, table: Table): Promise<void> {
   await api.delete(pathOf(table), { gracePeriodSeconds: 0, propagationPolicy: 'Background' });
   const left = await api.get(pathOf(table));
   if (left.status === 404) return;
+  if (table.base['kind'] === 'Namespace') {
+    // Nobody empties it here.
+    await api.put(`${pathOf(table)}/finalize`, { ...left.json(), spec: { finalizers: [] } });
+  }
   await api.patch(pathOf(table), 'merge', { metadata: { finalizers: null } });
 }
 

@@ -86,6 +86,7 @@ export const validatingadmissionpolicies = (environment: ResourceEnvironment): R
   return define(VALIDATINGADMISSIONPOLICIES, {
     categories: EXTENSIONS,
     strategy: {
+      anyFinalizer: true,
       ...statusStrategy,
       allowUnconditionalUpdate: false,
       defaults: ({ spec = {} }) => {
@@ -127,6 +128,7 @@ export const mutatingadmissionpolicies = (environment: ResourceEnvironment): Res
   return define(MUTATINGADMISSIONPOLICIES, {
     categories: EXTENSIONS,
     strategy: {
+      anyFinalizer: true,
       allowUnconditionalUpdate: false,
       generation: true,
       defaults: ({ spec = {} }) => {
@@ -208,6 +210,7 @@ export const validatingadmissionpolicybindings: ResourceDefinition = define(
   {
     categories: EXTENSIONS,
     strategy: {
+      anyFinalizer: true,
       allowUnconditionalUpdate: false,
       generation: true,
       defaults: ({ spec }) => defaultMatchResources(spec?.matchResources),
@@ -225,6 +228,7 @@ function validateValidatingBinding({ spec = {} }: ValidatingAdmissionPolicyBindi
 export const mutatingadmissionpolicybindings: ResourceDefinition = define(MUTATINGADMISSIONPOLICYBINDINGS, {
   categories: EXTENSIONS,
   strategy: {
+    anyFinalizer: true,
     allowUnconditionalUpdate: false,
     generation: true,
     defaults: ({ spec }) => defaultMatchResources(spec?.matchResources),

@@ -93,6 +93,7 @@ function availability({ status }: APIService): string {
 export const apiservices = define(APISERVICES, {
   categories: ['api-extensions'],
   strategy: {
+    anyFinalizer: true,
     validateName: () => [],
     defaults({ spec }) {
       if (spec?.service) spec.service.port ??= 443;

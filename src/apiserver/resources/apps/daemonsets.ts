@@ -23,6 +23,7 @@ import {
   checkSelectorAndTemplate,
   isZero,
 } from './workload.ts';
+import { templateWarnings } from '../core/workload-warnings.ts';
 
 function defaults({ spec }: DaemonSet): void {
   if (!spec) return;
@@ -107,6 +108,11 @@ export const daemonsets = define(DAEMONSETS, {
   shortNames: ['ds'],
   categories: ['all'],
   strategy: {
+    warningsOnCreate: templateWarnings.warningsOnCreate,
+    warningsOnUpdate: (set, old) =>
+      set.metadata?.annotations?.[TEMPLATE_GENERATION] === old.metadata?.annotations?.[TEMPLATE_GENERATION]
+        ? []
+        : templateWarnings.warningsOnCreate(set),
     prepareForCreate(set) {
       statusStrategy.prepareForCreate(set);
       markTemplate(set, 1);

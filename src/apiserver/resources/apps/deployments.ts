@@ -24,6 +24,7 @@ import {
   isZero,
   scaleOf,
 } from './workload.ts';
+import { workloadWarnings } from '../core/workload-warnings.ts';
 
 function defaults({ spec }: Deployment): void {
   if (!spec) return;
@@ -121,6 +122,7 @@ export const deployments = define(DEPLOYMENTS, {
   categories: ['all'],
   strategy: {
     ...statusStrategy,
+    ...workloadWarnings,
     defaults,
     validateCreate: validate,
     validateUpdate(deployment, old) {

@@ -14,6 +14,7 @@ import { define, statusOf, statusStrategy } from '../define.ts';
 import { checkImmutable, checkNonNegative } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
 import { checkRunsForever, checkSelectorAndTemplate, scaleOf, validateReplicaCounters } from './workload.ts';
+import { workloadWarnings } from '../core/workload-warnings.ts';
 
 /** Mirrors ValidateReplicaSetSpec; upstream says "deployment" of an empty selector here, too. */
 function validate({ spec }: ReplicaSet): FieldError[] {
@@ -32,6 +33,7 @@ export const replicasets = define(REPLICASETS, {
   categories: ['all'],
   strategy: {
     ...statusStrategy,
+    ...workloadWarnings,
     defaults({ spec }) {
       if (!spec) return;
       spec.replicas ??= 1;

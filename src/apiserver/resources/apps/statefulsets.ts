@@ -6,10 +6,12 @@ import { ageColumn, column, containerImages, containerNames, nameColumn } from '
 import { defaultPodTemplate } from '../core/pod-spec/defaults.ts';
 import { defaultClaimSpec, validateClaimSpec } from '../core/claim-spec.ts';
 import { define, statusOf, statusStrategy } from '../define.ts';
-import { at, checkEnum, checkFormat, checkNonNegative, sameJson } from '../validation/checks.ts';
+import { at, checkEnum, checkFormat, checkNonNegative, child, sameJson } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
 import { dnsLabel } from '../validation/formats.ts';
 import { checkCounters, checkRunsForever, checkSelectorAndTemplate, scaleOf } from './workload.ts';
+import { templateWarnings } from '../core/workload-warnings.ts';
+import { claimSpecWarnings } from '../core/claim-warnings.ts';
 
 function defaults({ spec }: StatefulSet): void {
   if (!spec) return;
@@ -31,8 +33,8 @@ function defaults({ spec }: StatefulSet): void {
   spec.template ??= {};
   defaultPodTemplate(spec.template);
   for (const claim of spec.volumeClaimTemplates ?? []) {
-    claim.apiVersion ??= 'v1';
-    claim.kind ??= 'PersistentVolumeClaim';
+    claim.apiVersion = 'v1';
+    claim.kind = 'PersistentVolumeClaim';
     if (claim.spec) defaultClaimSpec(claim.spec);
     claim.status ??= {};
     claim.status.phase ||= 'Pending';
@@ -165,6 +167,12 @@ function warnings({ spec }: StatefulSet): string[] {
   return (spec?.revisionHistoryLimit ?? 0) < 0 ? [text] : [];
 }
 
+function claimWarnings({ spec }: StatefulSet, below: string): string[] {
+  return (spec?.volumeClaimTemplates ?? []).flatMap((claim, index) =>
+    claim.spec ? claimSpecWarnings(child(at('spec.volumeClaimTemplates', index), below), claim.spec) : [],
+  );
+}
+
 /** Mirrors pkg/registry/apps/statefulset/strategy.go. */
 export const statefulsets = define(STATEFULSETS, {
   shortNames: ['sts'],
@@ -178,8 +186,17 @@ export const statefulsets = define(STATEFULSETS, {
       statusStrategy.prepareForUpdate(set, old);
       dropDisabled(set);
     },
-    warningsOnCreate: warnings,
-    warningsOnUpdate: warnings,
+    warningsOnCreate: (set) => [
+      ...templateWarnings.warningsOnCreate(set),
+      ...claimWarnings(set, ''),
+      ...warnings(set),
+    ],
+    warningsOnUpdate: (set, old) => [
+      ...templateWarnings.warningsOnUpdate(set, old),
+      // Upstream spells the path so.
+      ...claimWarnings(set, 'Spec'),
+      ...warnings(set),
+    ],
     defaults,
     validateName: (name) => dnsLabel(name),
     validateCreate: (set) => validate(set, false),

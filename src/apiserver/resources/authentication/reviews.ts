@@ -25,11 +25,13 @@ export function tokenreviews(environment: ResourceEnvironment): ResourceDefiniti
         const token = review.spec?.token ?? '';
         if (token === '') throw badRequest('token is required for TokenReview in authentication');
         const audiences = review.spec.audiences ?? [];
-        const answer = { ...review, status: {} as NonNullable<TokenReview['status']> };
+        // What the client wrote there stays where nothing is found.
+        const answer = { ...review, status: { ...review.status } };
+        delete answer.status.authenticated;
         try {
           const found = await environment.authenticateToken(token, audiences);
           if (!found) {
-            answer.status = { user: {}, error: 'invalid bearer token' };
+            answer.status = { user: {}, ...answer.status, error: 'invalid bearer token' };
             return answer;
           }
           answer.status = { authenticated: true, user: apiUser(found.user) };
@@ -37,7 +39,7 @@ export function tokenreviews(environment: ResourceEnvironment): ResourceDefiniti
           const accepted = found.audiences ?? (audiences.length > 0 ? audiences : environment.apiAudiences);
           if (accepted.length > 0) answer.status.audiences = [...accepted];
         } catch (error) {
-          answer.status = { user: {}, error: `[invalid bearer token, ${messageOf(error)}]` };
+          answer.status = { user: {}, ...answer.status, error: `[invalid bearer token, ${messageOf(error)}]` };
         }
         return answer;
       },
@@ -50,8 +52,9 @@ export const selfsubjectreviews = define(SELFSUBJECTREVIEWS, {
   virtual: {
     create: (review, context) =>
       Promise.resolve({
-        ...review,
-        metadata: { ...review.metadata, creationTimestamp: rfc3339(context.clock.now()) },
+        apiVersion: review.apiVersion ?? '',
+        kind: review.kind ?? '',
+        metadata: { creationTimestamp: rfc3339(context.clock.now()) },
         status: { userInfo: apiUser(context.user) },
       }),
   },

@@ -1,16 +1,14 @@
 import { HORIZONTALPODAUTOSCALERS, HORIZONTALPODAUTOSCALERS_V1 } from '../../../api/gen/resources.ts';
 import type { HorizontalPodAutoscaler as HpaV1 } from '../../../api/gen/types/autoscaling-v1.ts';
-import type { HorizontalPodAutoscaler as HpaV2, MetricSpec } from '../../../api/gen/types/autoscaling-v2.ts';
-import { invalid, notSupported, required } from '../../field-error.ts';
-import type { FieldError } from '../../field-error.ts';
+import type {
+  HPAScalingRules,
+  HorizontalPodAutoscaler as HpaV2,
+} from '../../../api/gen/types/autoscaling-v2.ts';
 import type { TableColumn } from '../../resource-definition.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
 import { define, statusOf, statusStrategy } from '../define.ts';
-import { at, child } from '../validation/checks.ts';
-import type { Errors } from '../validation/checks.ts';
 import { fromV2, toV2 } from './conversion.ts';
-
-const TYPES = ['ContainerResource', 'External', 'Object', 'Pods', 'Resource'];
+import { validateAutoscaler, validateAutoscalerStatus } from './hpa-validation.ts';
 
 function defaults({ spec }: HpaV2): void {
   if (!spec) return;
@@ -19,44 +17,20 @@ function defaults({ spec }: HpaV2): void {
     const target = { type: 'Utilization', averageUtilization: 80 };
     spec.metrics = [{ type: 'Resource', resource: { name: 'cpu', target } }];
   }
+  if (!spec.behavior) return;
+  spec.behavior.scaleUp = { ...scaleUpRules(), ...spec.behavior.scaleUp };
+  spec.behavior.scaleDown = { ...scaleDownRules(), ...spec.behavior.scaleDown };
 }
 
-/** Mirrors validateHorizontalPodAutoscalerSpec of pkg/apis/autoscaling/validation/validation.go. */
-function validate({ spec }: HpaV2): FieldError[] {
-  const errors: Errors = [];
-  if (!spec) return errors;
-  const { minReplicas, maxReplicas, scaleTargetRef } = spec;
-  if (minReplicas !== undefined && minReplicas < 1) {
-    errors.push(invalid('spec.minReplicas', minReplicas, 'must be greater than or equal to 1'));
-  }
-  if (maxReplicas < 1) errors.push(invalid('spec.maxReplicas', maxReplicas, 'must be greater than 0'));
-  if (minReplicas !== undefined && maxReplicas < minReplicas) {
-    errors.push(invalid('spec.maxReplicas', maxReplicas, 'must be greater than or equal to `minReplicas`'));
-  }
-  for (const field of ['kind', 'name'] as const) {
-    if (!scaleTargetRef?.[field]) errors.push(required(`spec.scaleTargetRef.${field}`));
-  }
-  (spec.metrics ?? []).forEach((metric, index) => validateMetric(errors, at('spec.metrics', index), metric));
-  return errors;
+/** How autoscalers behave that say nothing of it. Mirrors pkg/apis/autoscaling/v2/defaults.go. */
+function scaleUpRules(): HPAScalingRules {
+  const pods = { type: 'Pods', value: 4, periodSeconds: 15 };
+  const share = { type: 'Percent', value: 100, periodSeconds: 15 };
+  return { stabilizationWindowSeconds: 0, selectPolicy: 'Max', policies: [pods, share] };
 }
 
-function validateMetric(errors: Errors, path: string, metric: MetricSpec): void {
-  if (!metric.type) errors.push(required(child(path, 'type'), 'must specify a metric source type'));
-  else if (!TYPES.includes(metric.type)) errors.push(notSupported(child(path, 'type'), metric.type, TYPES));
-  const resource = metric.resource ?? metric.containerResource;
-  const here = child(path, metric.resource ? 'resource' : 'containerResource');
-  if (!resource) return;
-  if (!resource.name) errors.push(required(child(here, 'name'), 'must specify a resource name'));
-  const { averageUtilization, averageValue } = resource.target ?? {};
-  if (averageUtilization === undefined && averageValue === undefined) {
-    const why = 'must set either a target raw value or a target utilization';
-    errors.push(required(child(here, 'target', 'averageUtilization'), why));
-  }
-  if (averageUtilization !== undefined && averageUtilization < 1) {
-    errors.push(
-      invalid(child(here, 'target', 'averageUtilization'), averageUtilization, 'must be greater than 0'),
-    );
-  }
+function scaleDownRules(): HPAScalingRules {
+  return { selectPolicy: 'Max', policies: [{ type: 'Percent', value: 100, periodSeconds: 15 }] };
 }
 
 function metrics({ spec, status }: HpaV2): string {
@@ -99,12 +73,28 @@ export const horizontalpodautoscalers = define(HORIZONTALPODAUTOSCALERS, {
     ...statusStrategy,
     defaults,
     generation: false,
-    validateCreate: validate,
-    validateUpdate: validate,
+    validateCreate: (hpa) => validateAutoscaler(hpa),
+    validateUpdate: validateAutoscaler,
   },
-  subresources: [statusOf<HpaV2>()],
+  subresources: [statusOf<HpaV2>(validateAutoscalerStatus)],
   columns,
 });
+
+/**
+ * Makes the older form that of the newer one. What only the newer one has fields for stands in annotations:
+ * whatever treats a spec or a status treats its annotations with it.
+ */
+function become(hpa: HpaV1, v2: HpaV2): void {
+  const { metadata, spec, status } = fromV2(v2);
+  const { annotations } = metadata ?? {};
+  if (hpa.metadata) {
+    if (annotations) hpa.metadata.annotations = annotations;
+    else delete hpa.metadata.annotations;
+  }
+  if (spec) hpa.spec = spec;
+  if (status) hpa.status = status;
+  else delete hpa.status;
+}
 
 /** The older version of the same objects. */
 export const horizontalpodautoscalersV1 = define(HORIZONTALPODAUTOSCALERS_V1, {
@@ -116,15 +106,36 @@ export const horizontalpodautoscalersV1 = define(HORIZONTALPODAUTOSCALERS_V1, {
     fromStored: (object) => fromV2(object as HpaV2),
   },
   strategy: {
-    ...statusStrategy,
     generation: false,
-    defaults({ spec }) {
-      if (spec) spec.minReplicas ??= 1;
+    defaults(hpa) {
+      const v2 = toV2(hpa);
+      defaults(v2);
+      become(hpa, v2);
     },
-    validateCreate: (hpa) => validate(toV2(hpa)),
-    validateUpdate: (hpa) => validate(toV2(hpa)),
+    prepareForCreate(hpa) {
+      const v2 = toV2(hpa);
+      delete v2.status;
+      become(hpa, v2);
+    },
+    prepareForUpdate(hpa, old) {
+      const { status } = toV2(old);
+      const { status: _own, ...v2 } = toV2(hpa);
+      become(hpa, status ? { ...v2, status } : v2);
+    },
+    validateCreate: (hpa) => validateAutoscaler(toV2(hpa)),
+    validateUpdate: (hpa, old) => validateAutoscaler(toV2(hpa), toV2(old)),
   },
-  subresources: [statusOf<HpaV1>()],
+  subresources: [
+    {
+      ...statusOf<HpaV1>(validateAutoscalerStatus),
+      prepareForUpdate(hpa, old) {
+        const { spec } = toV2(old);
+        const v2 = toV2(hpa);
+        if (spec) v2.spec = spec;
+        become(hpa, v2);
+      },
+    },
+  ],
   columns: columns.map((one): TableColumn<HpaV1> => ({
     ...one,
     cell: (hpa, now) => one.cell(toV2(hpa), now),

@@ -21,10 +21,19 @@ const MACROS = new Set(['@yearly', '@annually', '@monthly', '@weekly', '@daily',
 export function scheduleProblem(schedule: string): string | undefined {
   let text = schedule.trim();
   if (text === '') return 'empty spec string';
-  if (/^(CRON_)?TZ=/.test(text)) text = text.slice(text.indexOf(' ') + 1).trim();
+  if (/^(CRON_)?TZ=/.test(text)) {
+    const space = text.indexOf(' ');
+    if (space < 0) return 'invalid schedule format: runtime error: slice bounds out of range [:-1]';
+    const zone = text.slice(text.indexOf('=') + 1, space);
+    if (!isTimeZone(zone)) return `provided bad location ${zone}: unknown time zone ${zone}`;
+    text = text.slice(space + 1).trim();
+  }
   if (text.startsWith('@')) {
     if (MACROS.has(text)) return undefined;
-    if (/^@every ([0-9.]+(ns|us|µs|ms|s|m|h))+$/.test(text)) return undefined;
+    if (text.startsWith('@every ')) {
+      const problem = durationProblem(text.slice('@every '.length));
+      return problem === undefined ? undefined : `failed to parse duration ${text}: ${problem}`;
+    }
     return `unrecognized descriptor: ${text}`;
   }
   const fields = text.split(/\s+/);
@@ -69,15 +78,40 @@ function rangeProblem(text: string, field: Field): string | undefined {
 function numberOf(text: string, field: Field): number | string {
   const named = field.names.indexOf(text.toLowerCase());
   if (named >= 0) return named + field.min;
-  if (/^[0-9]+$/.test(text)) return Number(text);
-  return `failed to parse int from ${text}: strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`;
+  const failed = `failed to parse int from ${text}: strconv.Atoi: parsing ${JSON.stringify(text)}`;
+  if (/^[+]?[0-9]+$/.test(text)) {
+    return Number(text) < 2 ** 63 ? Number(text) : `${failed}: value out of range`;
+  }
+  if (/^-[0-9]+$/.test(text)) return `negative number (${Number(text)}) not allowed: ${text}`;
+  return `${failed}: invalid syntax`;
 }
 
-/** Whether the system knows the time zone. */
+/** What Go's parser of durations says. */
+function durationProblem(text: string): string | undefined {
+  const quoted = JSON.stringify(text);
+  let rest = text.replace(/^[-+]/, '');
+  if (rest === '0') return undefined;
+  if (rest === '') return `time: invalid duration ${quoted}`;
+  while (rest !== '') {
+    const [, amount = '', unit = ''] = /^([0-9]*\.?[0-9]*)([^0-9.]*)/.exec(rest) ?? [];
+    if (!/[0-9]/.test(amount)) return `time: invalid duration ${quoted}`;
+    if (unit === '') return `time: missing unit in duration ${quoted}`;
+    if (!/^(ns|us|µs|μs|ms|s|m|h)$/.test(unit)) {
+      return `time: unknown unit ${JSON.stringify(unit)} in duration ${quoted}`;
+    }
+    rest = rest.slice(amount.length + unit.length);
+  }
+  return undefined;
+}
+
+/** Whether there is such a time zone. Names are those of files elsewhere: letters must be of the right size. */
 export function isTimeZone(name: string): boolean {
+  if (name === 'Local') return true;
+  const parts = name.split('/');
+  if (parts.some((part) => !/^[A-Z][A-Za-z._0-9+-]{0,13}$/.test(part))) return false;
   try {
-    Intl.DateTimeFormat('en', { timeZone: name });
-    return true;
+    const known = Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone;
+    return known === name || known.toLowerCase() !== name.toLowerCase();
   } catch {
     return false;
   }

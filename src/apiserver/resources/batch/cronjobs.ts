@@ -1,6 +1,6 @@
 import { CRONJOBS } from '../../../api/gen/resources.ts';
 import type { CronJob, JobSpec } from '../../../api/gen/types/batch-v1.ts';
-import { invalid, required } from '../../field-error.ts';
+import { invalid, notSupported, required } from '../../field-error.ts';
 import type { FieldError } from '../../field-error.ts';
 import {
   ageColumn,
@@ -14,10 +14,10 @@ import {
 import { define, statusOf, statusStrategy } from '../define.ts';
 import { checkEnum, checkNonNegative } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
-import { dnsSubdomain } from '../validation/formats.ts';
 import { isTimeZone, scheduleProblem } from './cron-schedule.ts';
 import { validateJobSpec } from './job-validation.ts';
-import { defaultJobSpec } from './jobs.ts';
+import { defaultJobTemplate, jobSpecWarnings } from './jobs.ts';
+import { hasNewGeneration, podNameWarnings } from '../core/workload-warnings.ts';
 
 function defaults({ spec }: CronJob): void {
   if (!spec) return;
@@ -27,7 +27,8 @@ function defaults({ spec }: CronJob): void {
   spec.failedJobsHistoryLimit ??= 1;
   spec.jobTemplate ??= {};
   spec.jobTemplate.spec ??= {} as JobSpec;
-  defaultJobSpec(spec.jobTemplate.spec);
+  // What else a job has by default it gets once it is made.
+  defaultJobTemplate(spec.jobTemplate.spec);
 }
 
 /** Mirrors validateCronJobSpec of pkg/apis/batch/validation/validation.go. */
@@ -46,7 +47,7 @@ function validate({ spec }: CronJob, old?: CronJob): FieldError[] {
     validateJobSpec(errors, 'spec.jobTemplate.spec', job);
     // Each job gets its own selector: one that is written here would join their pods.
     if (job.manualSelector) {
-      errors.push(invalid('spec.jobTemplate.spec.manualSelector', true, 'must not be set'));
+      errors.push(notSupported('spec.jobTemplate.spec.manualSelector', true, ['nil', 'false']));
     }
     if (job.selector) {
       const why = '`selector` will be auto-generated';
@@ -79,13 +80,20 @@ function validateSchedule(
 function validateTimeZone(errors: Errors, timeZone: string): void {
   if (timeZone === '') {
     errors.push(invalid('spec.timeZone', timeZone, 'timeZone must be nil or non-empty string'));
-  } else if (timeZone.toLowerCase() === 'local') {
+    return;
+  }
+  if (timeZone.toLowerCase() === 'local') {
     const why = 'timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones';
     errors.push(invalid('spec.timeZone', timeZone, why));
-  } else if (!isTimeZone(timeZone)) {
+  }
+  if (!isTimeZone(timeZone)) {
     errors.push(invalid('spec.timeZone', timeZone, `unknown time zone ${timeZone}`));
   }
 }
+
+const ZONE_WARNING =
+  'cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see ' +
+  'https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details';
 
 /** Mirrors pkg/registry/batch/cronjob/strategy.go. */
 export const cronjobs = define(CRONJOBS, {
@@ -94,11 +102,23 @@ export const cronjobs = define(CRONJOBS, {
   strategy: {
     ...statusStrategy,
     defaults,
-    // Jobs are named after it, with eleven characters more.
-    validateName: (name) =>
-      name.length > 52 ? [...dnsSubdomain(name), 'must be no more than 52 characters'] : dnsSubdomain(name),
-    validateCreate: (cronJob) => validate(cronJob),
+    // Jobs are named after it, with eleven characters more: names of 52 are the longest.
+    validateCreate(cronJob) {
+      const name = cronJob.metadata?.name ?? '';
+      const tooLong = invalid('metadata.name', name, 'must be no more than 52 characters');
+      return [...validate(cronJob), ...(name.length > 52 ? [tooLong] : [])];
+    },
     validateUpdate: (cronJob, old) => validate(cronJob, old),
+    warningsOnCreate: (cronJob) => [
+      ...podNameWarnings(cronJob),
+      ...jobSpecWarnings('spec.jobTemplate.spec', cronJob.spec?.jobTemplate?.spec),
+    ],
+    warningsOnUpdate: (cronJob, old) => [
+      ...(hasNewGeneration(cronJob, old)
+        ? jobSpecWarnings('spec.jobTemplate.spec', cronJob.spec?.jobTemplate?.spec)
+        : []),
+      ...(cronJob.spec?.schedule?.includes('TZ') ? [ZONE_WARNING] : []),
+    ],
   },
   subresources: [statusOf<CronJob>()],
   columns: [

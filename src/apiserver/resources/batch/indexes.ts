@@ -10,7 +10,7 @@ export function countIndexes(text: string, completions: number): number | string
     const limits = part.split('-');
     if (limits.length > 2)
       return `the fragment ${JSON.stringify(part)} violates the requirement that an index interval can have at most two parts separated by '-'`;
-    const bad = limits.find((limit) => !/^[0-9]+$/.test(limit));
+    const bad = limits.find((limit) => !/^[+]?[0-9]+$/.test(limit));
     if (bad !== undefined) return `cannot convert string to integer for index: ${JSON.stringify(bad)}`;
     const from = Number(limits[0]);
     const to = limits.length === 2 ? Number(limits[1]) : from;
@@ -25,4 +25,23 @@ export function countIndexes(text: string, completions: number): number | string
     last = to;
   }
   return total;
+}
+
+/**
+ * The first index that both texts name. Pieces that cannot be read are passed over.
+ * Mirrors validateFailedIndexesNotOverlapCompleted of pkg/apis/batch/validation/validation.go.
+ */
+export function firstCommonIndex(a: string, b: string, completions: number): number | undefined {
+  const intervals = (text: string): Array<readonly [number, number]> =>
+    text
+      .split(',')
+      .filter((part) => part !== '' && typeof countIndexes(part, completions) === 'number')
+      .map((part) => part.split('-').map(Number))
+      .map(([from = 0, to = from]) => [from, to] as const);
+  const others = intervals(b);
+  for (const [from, to] of intervals(a)) {
+    const common = others.find(([low, high]) => from <= high && low <= to);
+    if (common) return Math.max(from, common[0]);
+  }
+  return undefined;
 }

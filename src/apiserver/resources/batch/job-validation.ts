@@ -14,9 +14,9 @@ import {
   tooMany,
 } from '../../field-error.ts';
 import { validatePodTemplate } from '../core/pod-spec/pod-spec.ts';
-import { at, checkFormat, checkNonNegative, child } from '../validation/checks.ts';
+import { at, checkDomainPrefixedPath, checkFormat, checkNonNegative, child } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
-import { dnsLabel, dnsSubdomain, qualifiedName } from '../validation/formats.ts';
+import { dnsLabel, qualifiedName } from '../validation/formats.ts';
 import { countIndexes } from './indexes.ts';
 
 const MAX_PARALLELISM = 100_000;
@@ -40,7 +40,10 @@ export function validateJobSpec(errors: Errors, path: string, spec: JobSpec): vo
   if (spec.maxFailedIndexes !== undefined && spec.backoffLimitPerIndex === undefined) {
     errors.push(required(child(path, 'backoffLimitPerIndex'), 'when maxFailedIndexes is specified'));
   }
-  if (spec.managedBy !== undefined) validateManagedBy(errors, child(path, 'managedBy'), spec.managedBy);
+  if (spec.managedBy !== undefined) {
+    checkDomainPrefixedPath(errors, child(path, 'managedBy'), spec.managedBy);
+    if (spec.managedBy.length > 63) errors.push(tooLong(child(path, 'managedBy'), 63));
+  }
   validateCompletionMode(errors, path, spec);
   validateFailurePolicy(errors, child(path, 'podFailurePolicy'), spec);
   validateSuccessPolicy(errors, child(path, 'successPolicy'), spec);
@@ -53,17 +56,6 @@ export function validateJobSpec(errors: Errors, path: string, spec: JobSpec): vo
   }
   if (spec.template) validatePodTemplate(errors, child(path, 'template'), spec.template);
   validateRestartPolicy(errors, child(path, 'template', 'spec', 'restartPolicy'), spec);
-}
-
-function validateManagedBy(errors: Errors, path: string, value: string): void {
-  const [host = '', ...rest] = value.split('/');
-  if (value === '') errors.push(required(path));
-  else if (host === '' || rest.join('/') === '') {
-    errors.push(invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")'));
-  } else {
-    checkFormat(errors, path, host, dnsSubdomain(host));
-  }
-  if (value.length > 63) errors.push(tooLong(path, 63));
 }
 
 function validateCompletionMode(errors: Errors, path: string, spec: JobSpec): void {

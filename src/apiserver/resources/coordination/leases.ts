@@ -27,6 +27,7 @@ function dropDisabled({ spec }: Lease): void {
 /** Mirrors pkg/registry/coordination/lease/strategy.go. */
 export const leases = define(LEASES, {
   strategy: {
+    anyFinalizer: true,
     prepareForCreate: dropDisabled,
     prepareForUpdate: dropDisabled,
     allowCreateOnUpdate: true,

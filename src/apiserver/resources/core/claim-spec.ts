@@ -9,6 +9,24 @@ export const ACCESS_MODES = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', '
 
 export function defaultClaimSpec(spec: PersistentVolumeClaimSpec): void {
   spec.volumeMode ??= 'Filesystem';
+}
+
+/**
+ * Takes out of a new claim what no feature serves: sources in other namespaces, and in the older field whatever is no
+ * claim and no snapshot. Mirrors DropDisabledFields and EnforceDataSourceBackwardsCompatibility of
+ * pkg/api/persistentvolumeclaim/util.go.
+ */
+export function dropUnservedSources(spec: PersistentVolumeClaimSpec): void {
+  if (spec.dataSourceRef?.namespace) delete spec.dataSourceRef;
+  const { kind, apiGroup = '' } = spec.dataSource ?? {};
+  const isKnown =
+    (kind === 'PersistentVolumeClaim' && apiGroup === '') ||
+    (kind === 'VolumeSnapshot' && apiGroup === 'snapshot.storage.k8s.io');
+  if (!spec.dataSourceRef && !isKnown) delete spec.dataSource;
+}
+
+/** Mirrors NormalizeDataSources. */
+export function normalizeSources(spec: PersistentVolumeClaimSpec): void {
   // The two are one: the older field cannot name other namespaces.
   if (spec.dataSource && !spec.dataSourceRef) spec.dataSourceRef = { ...spec.dataSource };
   else if (spec.dataSourceRef && !spec.dataSource && !spec.dataSourceRef.namespace) {

@@ -9,6 +9,7 @@ import type { Errors } from '../validation/checks.ts';
 import { dnsLabel, dnsSubdomain, portNumber, qualifiedName } from '../validation/formats.ts';
 import { ipProblems } from '../validation/ip.ts';
 import { endpointIpProblems } from './endpoint-ip.ts';
+import { ipWarnings } from '../validation/ip-warnings.ts';
 
 /** Mirrors validateEndpointSubsets of pkg/apis/core/validation/validation.go. */
 function validate(endpoints: Endpoints, old?: Endpoints): FieldError[] {
@@ -69,6 +70,17 @@ function summary({ subsets }: Endpoints): string {
 
 const host = (ip: string | undefined): string => (ip?.includes(':') ? `[${ip}]` : (ip ?? ''));
 
+function addressWarnings({ metadata, subsets }: Endpoints): string[] {
+  if (metadata?.labels?.['endpoints.kubernetes.io/managed-by'] === 'endpoint-controller') return [];
+  return (subsets ?? []).flatMap((subset, index) =>
+    (['addresses', 'notReadyAddresses'] as const).flatMap((list) =>
+      (subset[list] ?? []).flatMap(({ ip }, place) =>
+        ipWarnings(child(at(child(at('subsets', index), list), place), 'ip'), ip),
+      ),
+    ),
+  );
+}
+
 /** Mirrors pkg/registry/core/endpoint/strategy.go. */
 export const endpoints = define(ENDPOINTS, {
   shortNames: ['ep'],
@@ -80,6 +92,8 @@ export const endpoints = define(ENDPOINTS, {
         for (const port of subset.ports ?? []) port.protocol ||= 'TCP';
       }
     },
+    warningsOnCreate: addressWarnings,
+    warningsOnUpdate: addressWarnings,
     validateCreate: (object) => validate(object),
     validateUpdate: (object, old) => validate(object, old),
   },

@@ -7,6 +7,7 @@ import { EVENT_COLUMNS, EVENT_FIELDS, checkEvent, eventFields } from './event-ru
 export const events = define(EVENTS, {
   shortNames: ['ev'],
   strategy: {
+    anyFinalizer: true,
     allowCreateOnUpdate: true,
     generation: false,
     timeToLiveSeconds: 3600,

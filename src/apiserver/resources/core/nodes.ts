@@ -10,6 +10,7 @@ import { at, checkFormat, checkLabelName, child, sameJson } from '../validation/
 import type { Errors } from '../validation/checks.ts';
 import { labelValue } from '../validation/formats.ts';
 import { cidrProblems, ipFamily } from '../validation/ip.ts';
+import { cidrWarnings } from '../validation/ip-warnings.ts';
 import { nodeProxy } from './proxies.ts';
 
 const EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
@@ -89,6 +90,20 @@ function defaults(node: Node): void {
     node.status.allocatable = { ...node.status.capacity };
 }
 
+/** Of the dynamic configuration of kubelets, which is no more, nothing is kept. */
+function dropConfig({ spec, status }: Node): void {
+  delete spec?.configSource;
+  delete status?.config;
+}
+
+function nodeWarnings({ spec }: Node): string[] {
+  return [
+    ...(spec?.configSource ? ['spec.configSource: the feature is removed'] : []),
+    ...(spec?.externalID ? ['spec.externalID: this field is deprecated, and is unused by Kubernetes'] : []),
+    ...(spec?.podCIDRs ?? []).flatMap((range, index) => cidrWarnings(at('spec.podCIDRs', index), range)),
+  ];
+}
+
 function address(node: Node, type: string): string {
   return node.status?.addresses?.find((one) => one.type === type)?.address ?? '<none>';
 }
@@ -118,8 +133,13 @@ export function nodes(environment: ResourceEnvironment): ResourceDefinition {
       defaults,
       generation: false,
       // A kubelet registers its node together with its status.
-      prepareForCreate: () => {},
-      prepareForUpdate: (node, old) => statusStrategy.prepareForUpdate(node, old),
+      prepareForCreate: (node) => dropConfig(node),
+      prepareForUpdate(node, old) {
+        statusStrategy.prepareForUpdate(node, old);
+        delete node.spec?.configSource;
+      },
+      warningsOnCreate: nodeWarnings,
+      warningsOnUpdate: nodeWarnings,
       validateCreate: validate,
       validateUpdate,
     },
@@ -129,6 +149,7 @@ export function nodes(environment: ResourceEnvironment): ResourceDefinition {
         name: 'status',
         prepareForUpdate(node, old) {
           if (old.spec) node.spec = old.spec;
+          delete node.status?.config;
         },
         validateUpdate,
       },

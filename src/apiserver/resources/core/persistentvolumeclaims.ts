@@ -8,7 +8,7 @@ import { cloneJson, sameJson } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
 import { describeDifference } from '../validation/difference.ts';
 import { compareQuantities } from '../validation/quantities.ts';
-import { defaultClaimSpec, validateClaimSpec } from './claim-spec.ts';
+import { defaultClaimSpec, dropUnservedSources, normalizeSources, validateClaimSpec } from './claim-spec.ts';
 
 const SHORT_MODES: Readonly<Record<string, string>> = {
   ReadOnlyMany: 'ROX',
@@ -81,8 +81,14 @@ export const persistentvolumeclaims = define(PERSISTENTVOLUMECLAIMS, {
     generation: false,
     prepareForCreate(claim) {
       claim.status = { phase: 'Pending' };
+      if (!claim.spec) return;
+      dropUnservedSources(claim.spec);
+      normalizeSources(claim.spec);
     },
-    prepareForUpdate: (claim, old) => statusStrategy.prepareForUpdate(claim, old),
+    prepareForUpdate(claim, old) {
+      statusStrategy.prepareForUpdate(claim, old);
+      if (claim.spec) normalizeSources(claim.spec);
+    },
     validateCreate: validate,
     validateUpdate,
   },

@@ -10,6 +10,7 @@ import type { Errors } from '../validation/checks.ts';
 import { dnsSubdomain } from '../validation/formats.ts';
 import { checkAccessModes, checkStorage } from './claim-spec.ts';
 import { shortModes } from './persistentvolumeclaims.ts';
+import { nodeTermWarnings } from './pod-spec/node-label-warnings.ts';
 import { validateNodeSelector } from './pod-spec/scheduling.ts';
 
 const SOURCES = [
@@ -136,6 +137,46 @@ function validateUpdate(volume: PersistentVolume, old: PersistentVolume): FieldE
   return errors;
 }
 
+/** In upstream's order. */
+const DEAD_SOURCES = [
+  ['cephfs', 'deprecated in v1.28, non-functional in v1.31+'],
+  ['photonPersistentDisk', 'deprecated in v1.11, non-functional in v1.16+'],
+  ['scaleIO', 'deprecated in v1.16, non-functional in v1.22+'],
+  ['storageos', 'deprecated in v1.22, non-functional in v1.25+'],
+  ['glusterfs', 'deprecated in v1.25, non-functional in v1.26+'],
+  ['rbd', 'deprecated in v1.28, non-functional in v1.31+'],
+] as const;
+
+const DEAD_ANNOTATIONS = [
+  [
+    'volume.beta.kubernetes.io/storage-class',
+    'deprecated since v1.8; use "storageClassName" attribute instead',
+  ],
+  ['volume.beta.kubernetes.io/mount-options', 'deprecated since v1.31; use "mountOptions" attribute instead'],
+] as const;
+
+/** Mirrors GetWarningsForPersistentVolume of pkg/api/persistentvolume/util.go. */
+function warnings({ metadata, spec }: PersistentVolume): string[] {
+  if (!spec) return [];
+  const terms = spec.nodeAffinity?.required?.nodeSelectorTerms ?? [];
+  return [
+    ...DEAD_ANNOTATIONS.filter(([name]) => metadata?.annotations?.[name] !== undefined).map(
+      ([name, why]) => `metadata.annotations[${name}]: ${why}`,
+    ),
+    ...(spec.persistentVolumeReclaimPolicy === 'Recycle'
+      ? [
+          'spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.',
+        ]
+      : []),
+    ...terms.flatMap((term, index) =>
+      nodeTermWarnings(`spec.nodeAffinity.required.nodeSelectorTerms[${index}]`, term, false),
+    ),
+    ...DEAD_SOURCES.filter(([name]) => spec[name] !== undefined).map(
+      ([name, why]) => `spec.${name === 'storageos' ? 'storageOS' : name}: ${why}`,
+    ),
+  ];
+}
+
 function claim({ spec }: PersistentVolume): string {
   return spec?.claimRef ? `${spec.claimRef.namespace ?? ''}/${spec.claimRef.name ?? ''}` : '';
 }
@@ -157,6 +198,8 @@ export const persistentvolumes = define(PERSISTENTVOLUMES, {
       volume.status = { phase: 'Pending', lastPhaseTransitionTime: rfc3339(now) };
     },
     prepareForUpdate: (volume, old) => statusStrategy.prepareForUpdate(volume, old),
+    warningsOnCreate: warnings,
+    warningsOnUpdate: warnings,
     validateCreate: validate,
     validateUpdate,
   },

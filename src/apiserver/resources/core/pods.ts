@@ -9,11 +9,15 @@ import { POD_COLUMNS } from './pod-columns.ts';
 import { podBinding, podEviction } from './pod-actions.ts';
 import { qosClass } from './pod-qos.ts';
 import { ephemeralContainers, resize } from './pod-parts.ts';
+import { dropDisabledPodStatus } from './pod-spec/disabled-fields.ts';
 import { defaultPod } from './pod-spec/defaults.ts';
 import { podStreams } from './pod-streams.ts';
 import { validatePodStatusUpdate, validatePodUpdate } from './pod-update.ts';
 import { validatePodCreate } from './pod-validation.ts';
 import { podProxy } from './proxies.ts';
+import { dnsLabel } from '../validation/formats.ts';
+import { APPARMOR_CONTAINER } from './pod-spec/annotations.ts';
+import { appArmorOf, podWarnings } from './pod-spec/warnings.ts';
 
 /** Seconds until a deleted pod is gone. Mirrors CheckGracefulDelete of pkg/registry/core/pod/strategy.go. */
 export function podGracePeriod(pod: Pod, requested: number | undefined): number {
@@ -24,7 +28,30 @@ export function podGracePeriod(pod: Pod, requested: number | undefined): number 
   return period < 0 ? 1 : period;
 }
 
-function prepareForCreate(pod: Pod, { now }: StrategyContext): void {
+/**
+ * AppArmor's annotations become fields, where these are not there. Warns here: later on one cannot tell.
+ * Mirrors applyAppArmorVersionSkew of pkg/registry/core/pod/strategy.go.
+ */
+function takeAppArmor({ metadata, spec }: Pod, { request }: StrategyContext): void {
+  if (spec?.os?.name === 'windows') return;
+  const ofPod = spec?.securityContext?.appArmorProfile;
+  for (const list of ['initContainers', 'containers'] as const) {
+    for (const container of spec?.[list] ?? []) {
+      const name = APPARMOR_CONTAINER + container.name;
+      const annotation = metadata?.annotations?.[name];
+      if (annotation === undefined || container.securityContext?.appArmorProfile) continue;
+      const profile = appArmorOf(annotation);
+      if (profile && ofPod && sameJson(profile, ofPod)) continue;
+      if (profile) container.securityContext = { ...container.securityContext, appArmorProfile: profile };
+      const field = `metadata.annotations[${name}]`;
+      request.warn(`${field}: deprecated since v1.30; use the "appArmorProfile" field instead`);
+    }
+  }
+}
+
+function prepareForCreate(pod: Pod, context: StrategyContext): void {
+  const { now } = context;
+  takeAppArmor(pod, context);
   pod.status = { phase: 'Pending', qosClass: qosClass(pod) };
   if (!pod.spec?.schedulingGates?.length) return;
   pod.status.conditions = [
@@ -42,6 +69,7 @@ function prepareForCreate(pod: Pod, { now }: StrategyContext): void {
 function prepareStatus(pod: Pod, old: Pod): void {
   if (old.spec) pod.spec = old.spec;
   pod.status ??= {};
+  dropDisabledPodStatus(pod.status);
   if (!pod.status.qosClass && old.status?.qosClass) pod.status.qosClass = old.status.qosClass;
   if (!pod.status.observedGeneration && old.status?.observedGeneration) {
     pod.status.observedGeneration = old.status.observedGeneration;
@@ -64,6 +92,13 @@ const status: StatusSubresource<Pod> = {
   prepareForUpdate: prepareStatus,
   validateUpdate: validatePodStatusUpdate,
 };
+
+function hostNameWarnings({ metadata }: Pod): string[] {
+  const problems = dnsLabel(metadata?.name);
+  if (problems.length === 0) return [];
+  const why = "this is used in the Pod's hostname, which can result in surprising behavior";
+  return [`metadata.name: ${why}; a DNS label is recommended: [${problems.join(' ')}]`];
+}
 
 function podFields(pod: Pod): Record<string, string> {
   return {
@@ -89,6 +124,8 @@ export function pods(environment: ResourceEnvironment): ResourceDefinition {
       prepareForUpdate: (pod, old) => {
         if (old.status) pod.status = old.status;
       },
+      // Upstream warns of pods when they are made alone: people do not change them.
+      warningsOnCreate: (pod) => [...hostNameWarnings(pod), ...podWarnings('', pod)],
       validateCreate: validatePodCreate,
       validateUpdate: validatePodUpdate,
       generation: (pod, old) => !sameJson(pod.spec, old.spec),

@@ -6,6 +6,8 @@ import { define } from '../define.ts';
 import type { Errors } from '../validation/checks.ts';
 import { defaultPodTemplate } from './pod-spec/defaults.ts';
 import { validatePodTemplate } from './pod-spec/pod-spec.ts';
+import { podWarnings } from './pod-spec/warnings.ts';
+import { hasNewGeneration } from './workload-warnings.ts';
 
 function validate({ template }: PodTemplate): FieldError[] {
   const errors: Errors = [];
@@ -21,6 +23,9 @@ export const podtemplates = define(PODTEMPLATES, {
       defaultPodTemplate(object.template);
     },
     generation: true,
+    warningsOnCreate: ({ template }) => podWarnings('template', template),
+    warningsOnUpdate: (object, old) =>
+      hasNewGeneration(object, old) ? podWarnings('template', object.template) : [],
     validateCreate: validate,
     validateUpdate: validate,
   },

@@ -1,14 +1,22 @@
 import { SERVICEACCOUNTS } from '../../../api/gen/resources.ts';
+import type { ServiceAccount } from '../../../api/gen/types/core-v1.ts';
 import type { ResourceDefinition } from '../../resource-definition.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
 import { define } from '../define.ts';
 import type { ResourceEnvironment } from '../environment.ts';
 import { tokenRequest } from './token-request.ts';
 
+/** Of the secrets only their names count. Mirrors cleanSecretReferences. */
+function nameSecretsOnly(account: ServiceAccount): void {
+  if (!account.secrets) return;
+  account.secrets = account.secrets.map(({ name }) => (name === undefined ? {} : { name }));
+}
+
 /** Mirrors pkg/registry/core/serviceaccount/strategy.go. */
 export function serviceaccounts(environment: ResourceEnvironment): ResourceDefinition {
   return define(SERVICEACCOUNTS, {
     shortNames: ['sa'],
+    strategy: { prepareForCreate: nameSecretsOnly, prepareForUpdate: nameSecretsOnly },
     subresources: [tokenRequest(environment)],
     columns: [
       nameColumn(),

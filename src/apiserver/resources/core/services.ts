@@ -19,6 +19,7 @@ import {
   normalizeClusterIps,
 } from './service-prepare.ts';
 import { validateService, validateServiceChanges } from './service-validation.ts';
+import { loadBalancerWarnings, serviceWarnings } from './service-warnings.ts';
 
 /** Mirrors getServiceExternalIP of pkg/printers/internalversion/printers.go. */
 function externalIp({ spec, status }: Service): string {
@@ -98,6 +99,8 @@ export function services(network: ServiceNetwork): ResourceDefinition {
         }
         prepare(service, old);
       },
+      warningsOnCreate: serviceWarnings,
+      warningsOnUpdate: serviceWarnings,
       validateCreate: validate,
       validateUpdate(service, old) {
         const errors: Errors = [];
@@ -109,7 +112,13 @@ export function services(network: ServiceNetwork): ResourceDefinition {
       afterUpdate: (service, old, context) => network.giveBack(context.store, old, service),
       afterDelete: (service, context) => network.giveBack(context.store, service, undefined),
     },
-    subresources: [statusOf(validateStatus), serviceProxy()],
+    subresources: [
+      {
+        ...statusOf(validateStatus),
+        warningsOnUpdate: ({ status }: Service) => loadBalancerWarnings(status?.loadBalancer),
+      },
+      serviceProxy(),
+    ],
     fields: ({ spec }) => ({ 'spec.clusterIP': spec?.clusterIP ?? '', 'spec.type': spec?.type ?? '' }),
     selectableFields: ['spec.clusterIP', 'spec.type'],
     columns: [

@@ -9,6 +9,7 @@ import { at, checkEnum, checkFormat, checkImmutable, child, sameJson } from '../
 import type { Errors } from '../validation/checks.ts';
 import { dnsLabel, dnsSubdomain, labelValue, qualifiedName } from '../validation/formats.ts';
 import { ipFamily, ipProblems } from '../validation/ip.ts';
+import { ipWarnings } from '../validation/ip-warnings.ts';
 
 const TYPES = ['FQDN', 'IPv4', 'IPv6'];
 
@@ -88,17 +89,41 @@ function some(values: readonly string[], none: string): string {
   return values.length > 3 ? `${shown} + ${values.length - 3} more...` : shown;
 }
 
+/** The controllers put what they copy right: one need not look at their slices. */
+const CONTROLLERS = new Set(['endpointslice-controller.k8s.io', 'endpointslicemirroring-controller.k8s.io']);
+
+function addressWarnings({ metadata, endpoints }: EndpointSlice): string[] {
+  if (CONTROLLERS.has(metadata?.labels?.['endpointslice.kubernetes.io/managed-by'] ?? '')) return [];
+  return (endpoints ?? []).flatMap(({ addresses }: Partial<Endpoint>, index) =>
+    (addresses ?? []).flatMap((address, place) =>
+      ipWarnings(at(child(at('endpoints', index), 'addresses'), place), address),
+    ),
+  );
+}
+
+function dropTopology({ endpoints }: EndpointSlice): void {
+  for (const endpoint of endpoints ?? []) delete endpoint.deprecatedTopology;
+}
+
 /** Mirrors pkg/registry/discovery/endpointslice/strategy.go. */
 export const endpointslices = define(ENDPOINTSLICES, {
   strategy: {
     // Every change of the addresses counts: consumers compare generations.
     generation: (slice, old) => !sameJson([slice.endpoints, slice.ports], [old.endpoints, old.ports]),
+    // What zones an endpoint is in has a field of its own since v1.
+    prepareForCreate: dropTopology,
+    prepareForUpdate: dropTopology,
     defaults({ ports }) {
       for (const port of ports ?? []) {
         port.name ??= '';
         port.protocol ??= 'TCP';
       }
     },
+    warningsOnCreate: (slice) => [
+      ...(slice.addressType === 'FQDN' ? ['spec.addressType: FQDN endpoints are deprecated'] : []),
+      ...addressWarnings(slice),
+    ],
+    warningsOnUpdate: addressWarnings,
     validateCreate: (slice) => validate(slice),
     validateUpdate(slice, old) {
       const errors = validate(slice, old);

@@ -131,7 +131,13 @@ export const eventsV1 = define(EVENTS_V1, {
     toStored: toCoreEvent,
     fromStored: (object) => fromCoreEvent(object as CoreEvent),
   },
-  strategy: { allowCreateOnUpdate: true, generation: false, validateCreate, validateUpdate },
+  strategy: {
+    allowCreateOnUpdate: true,
+    anyFinalizer: true,
+    generation: false,
+    validateCreate,
+    validateUpdate,
+  },
   fields,
   selectableFields: Object.keys(fields({ metadata: {} } as Event)),
   columns: EVENT_COLUMNS.map((one): TableColumn<Event> => ({

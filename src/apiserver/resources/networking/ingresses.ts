@@ -7,15 +7,23 @@ import type {
   IngressClass,
   IngressRule,
 } from '../../../api/gen/types/networking-v1.ts';
-import { forbidden, invalid, notSupported, required } from '../../field-error.ts';
+import { forbidden, invalid, notSupported, required, tooLong } from '../../field-error.ts';
 import type { FieldError } from '../../field-error.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
 import { define, statusOf, statusStrategy } from '../define.ts';
 import { rbacNameProblems as pathSegmentName } from '../rbac/rbac-rules.ts';
-import { at, checkFormat, checkImmutable, checkOptionalEnum, child } from '../validation/checks.ts';
+import {
+  at,
+  checkDomainPrefixedPath,
+  checkFormat,
+  checkImmutable,
+  checkOptionalEnum,
+  child,
+} from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
 import { dnsLabel, dnsSubdomain, portName, portNumber, wildcardSubdomain } from '../validation/formats.ts';
 import { ipFamily, ipProblems } from '../validation/ip.ts';
+import { loadBalancerWarnings } from '../core/service-warnings.ts';
 
 const hostProblems = (host: string): string[] =>
   host.includes('*') ? wildcardSubdomain(host) : dnsSubdomain(host);
@@ -147,7 +155,12 @@ export const ingresses = define(INGRESSES, {
         ? []
         : [`annotation "${CLASS}" is deprecated, please use 'spec.ingressClassName' instead`],
   },
-  subresources: [statusOf(validateStatus)],
+  subresources: [
+    {
+      ...statusOf(validateStatus),
+      warningsOnUpdate: ({ status }: Ingress) => loadBalancerWarnings(status?.loadBalancer),
+    },
+  ],
   columns: [
     nameColumn(),
     column('Class', 'string', ({ spec }) => spec?.ingressClassName ?? '<none>'),
@@ -167,13 +180,9 @@ export const ingresses = define(INGRESSES, {
 
 function validateClass({ spec }: IngressClass): FieldError[] {
   const errors: Errors = [];
-  if (!spec?.controller) errors.push(required('spec.controller'));
-  else {
-    const [host = '', ...path] = spec.controller.split('/');
-    const bad = 'must be a domain-prefixed path (such as "acme.io/foo")';
-    if (host === '' || path.join('/') === '') errors.push(invalid('spec.controller', spec.controller, bad));
-    else checkFormat(errors, 'spec.controller', host, dnsSubdomain(host));
-  }
+  const controller = spec?.controller ?? '';
+  if (controller.length > 250) errors.push(tooLong('spec.controller', 250));
+  checkDomainPrefixedPath(errors, 'spec.controller', controller);
   const parameters = spec?.parameters;
   if (!parameters) return errors;
   const { apiGroup, namespace } = parameters;

@@ -12,6 +12,7 @@ import { at, checkFormat, checkLabelSelector, child } from '../validation/checks
 import type { Errors } from '../validation/checks.ts';
 import { portName, portNumber } from '../validation/formats.ts';
 import { cidrProblems, ipFamily, ipToBigInt } from '../validation/ip.ts';
+import { cidrWarnings } from '../validation/ip-warnings.ts';
 
 function defaults({ spec }: NetworkPolicy): void {
   if (!spec) return;
@@ -112,10 +113,38 @@ function isStrictSubset(inner: string, outer: string): boolean {
   return ipToBigInt(innerAddress) >> shift === ipToBigInt(outerAddress) >> shift;
 }
 
+function warnings({ spec }: NetworkPolicy): string[] {
+  const ofPeers = (path: string, peers: readonly NetworkPolicyPeer[] | undefined): string[] =>
+    (peers ?? []).flatMap(({ ipBlock }, index) => {
+      const block = child(at(path, index), 'ipBlock');
+      return ipBlock
+        ? [
+            ...cidrWarnings(child(block, 'cidr'), ipBlock.cidr),
+            ...(ipBlock.except ?? []).flatMap((part, place) =>
+              cidrWarnings(at(child(block, 'except'), place), part),
+            ),
+          ]
+        : [];
+    });
+  return [
+    ...(spec?.ingress ?? []).flatMap((rule, index) =>
+      ofPeers(child(at('spec.ingress', index), 'from'), rule.from),
+    ),
+    ...(spec?.egress ?? []).flatMap((rule, index) => ofPeers(child(at('spec.egress', index), 'to'), rule.to)),
+  ];
+}
+
 /** Mirrors pkg/registry/networking/networkpolicy/strategy.go. */
 export const networkpolicies = define(NETWORKPOLICIES, {
   shortNames: ['netpol'],
-  strategy: { defaults, generation: true, validateCreate: validate, validateUpdate: validate },
+  strategy: {
+    defaults,
+    generation: true,
+    validateCreate: validate,
+    validateUpdate: validate,
+    warningsOnCreate: warnings,
+    warningsOnUpdate: warnings,
+  },
   columns: [
     nameColumn(),
     column('Pod-Selector', 'string', ({ spec }) => formatSelector(spec?.podSelector)),

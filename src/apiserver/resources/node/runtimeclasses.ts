@@ -8,6 +8,7 @@ import { define } from '../define.ts';
 import { checkFormat, checkImmutable, checkLabels, key, sameJson } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
 import { dnsLabel } from '../validation/formats.ts';
+import { nodeLabelWarning } from '../core/pod-spec/node-label-warnings.ts';
 
 /** Mirrors ValidateRuntimeClass of pkg/apis/node/validation/validation.go. */
 function validate({ handler, overhead, scheduling }: RuntimeClass): Errors {
@@ -29,9 +30,18 @@ function validate({ handler, overhead, scheduling }: RuntimeClass): Errors {
   return errors;
 }
 
+function warnings({ scheduling }: RuntimeClass): string[] {
+  return Object.keys(scheduling?.nodeSelector ?? {}).flatMap((label) => {
+    const text = nodeLabelWarning(label);
+    return text === undefined ? [] : [`scheduling.nodeSelector: ${text}`];
+  });
+}
+
 /** Mirrors pkg/registry/node/runtimeclass/strategy.go. */
 export const runtimeclasses = define(RUNTIMECLASSES, {
   strategy: {
+    warningsOnCreate: warnings,
+    warningsOnUpdate: warnings,
     validateCreate: validate,
     validateUpdate(runtime, old) {
       const errors: Errors = [];

@@ -7,6 +7,7 @@ import { ageColumn, column, nameColumn } from '../columns.ts';
 import { define, statusOf, statusStrategy } from '../define.ts';
 import { checkLabelSelector, checkOptionalEnum } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
+import { checkConditions } from '../validation/conditions.ts';
 
 /** Mirrors ValidatePodDisruptionBudgetSpec of pkg/apis/policy/validation/validation.go. */
 function validate({ spec }: PodDisruptionBudget): FieldError[] {
@@ -27,6 +28,7 @@ function validate({ spec }: PodDisruptionBudget): FieldError[] {
 function validateStatus({ status }: PodDisruptionBudget): FieldError[] {
   const errors: Errors = [];
   const names = ['disruptionsAllowed', 'currentHealthy', 'desiredHealthy', 'expectedPods'];
+  checkConditions(errors, 'status.conditions', status?.conditions);
   checkCounters(errors, status as Record<string, unknown> | undefined, names, []);
   return errors;
 }
@@ -36,7 +38,15 @@ const shown = (value: number | string | undefined): string => (value === undefin
 /** Mirrors pkg/registry/policy/poddisruptionbudget/strategy.go. */
 export const poddisruptionbudgets = define(PODDISRUPTIONBUDGETS, {
   shortNames: ['pdb'],
-  strategy: { ...statusStrategy, validateCreate: validate, validateUpdate: validate },
+  strategy: {
+    ...statusStrategy,
+    // Upstream looks at neither.
+    validateName: () => [],
+    anyFinalizer: true,
+    allowUnconditionalUpdate: false,
+    validateCreate: validate,
+    validateUpdate: validate,
+  },
   subresources: [statusOf(validateStatus)],
   columns: [
     nameColumn(),

@@ -1,7 +1,7 @@
 import type { LabelSelector } from '../../../api/gen/types/meta-v1.ts';
 import { at, child, forbidden, invalid, key, notSupported, required } from '../../field-error.ts';
 import type { FieldError } from '../../field-error.ts';
-import { labelValue, percent, portName, portNumber, qualifiedName } from './formats.ts';
+import { dnsSubdomain, labelValue, percent, portName, portNumber, qualifiedName } from './formats.ts';
 
 /** Where validators put what they find, in upstream's order. */
 export type Errors = FieldError[];
@@ -128,6 +128,24 @@ export function checkLabelSelector(errors: Errors, path: string, selector: Label
       checkFormat(errors, at(child(here, 'values'), number), value, labelValue(value));
     });
   });
+}
+
+const HTTP_PATH = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+";
+const HTTP_PATH_RE = new RegExp(`^${HTTP_PATH}$`);
+
+/** As `acme.io/foo`. Mirrors IsDomainPrefixedPath of apimachinery pkg/util/validation/validation.go. */
+export function checkDomainPrefixedPath(errors: Errors, field: string, value: string): void {
+  if (value === '') return void errors.push(required(field));
+  const cut = value.indexOf('/');
+  const host = value.slice(0, Math.max(cut, 0));
+  const path = value.slice(cut + 1);
+  if (host === '' || path === '') {
+    errors.push(invalid(field, value, 'must be a domain-prefixed path (such as "acme.io/foo")'));
+    return;
+  }
+  checkFormat(errors, field, host, dnsSubdomain(host));
+  if (HTTP_PATH_RE.test(path)) return;
+  errors.push(invalid(field, path, `Invalid path (regex used for validation is '${HTTP_PATH}')`));
 }
 
 /** A port as a number or by name. */

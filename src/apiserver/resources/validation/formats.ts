@@ -103,7 +103,7 @@ export function qualifiedName(text: string | undefined): string[] {
     return [`${examples} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`];
   }
   if (name === '') problems.push('name part must be non-empty');
-  else if (name.length > 63) problems.push(`name part ${maxLength(63)}`);
+  else if (Buffer.byteLength(name) > 63) problems.push('name part must be no more than 63 bytes');
   if (!RE.qualified.test(name)) {
     problems.push(`name part ${patternMessage(message, QUALIFIED, 'MyName', 'my.name', '123-abc')}`);
   }
@@ -112,7 +112,7 @@ export function qualifiedName(text: string | undefined): string[] {
 
 export function labelValue(text: string | undefined): string[] {
   const value = text ?? '';
-  const problems = value.length > 63 ? [maxLength(63)] : [];
+  const problems = Buffer.byteLength(value) > 63 ? ['must be no more than 63 bytes'] : [];
   if (RE.labelValue.test(value)) return problems;
   const message =
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', " +

@@ -9,12 +9,17 @@ import type {
   Probe,
   Volume,
 } from '../../../../api/gen/types/core-v1.ts';
+import { dropDisabledPodFields } from './disabled-fields.ts';
 
 /** 0644: what the files of a volume get where nothing else is said. */
 const FILE_MODE = 420;
 
-/** Fills in what every pod spec has, in templates too. Idempotent. Mirrors pkg/apis/core/v1/defaults.go. */
+/**
+ * Fills in what every pod spec has, in templates too, and takes out what no feature serves. Idempotent. Mirrors
+ * pkg/apis/core/v1/defaults.go.
+ */
 export function defaultPodSpec(spec: PodSpec): void {
+  dropDisabledPodFields(spec);
   spec.dnsPolicy ||= 'ClusterFirst';
   spec.restartPolicy ||= 'Always';
   spec.securityContext ??= {};

@@ -19,6 +19,7 @@ import { checkResourceName, checkResourceQuantity } from './resource-requirement
 import { validateAffinity, validateSpread, validateTolerations } from './scheduling.ts';
 import { validatePodSecurity } from './security-context.ts';
 import { validateVolumes } from './volumes.ts';
+import { checkAnnotationsMatchFields, checkPodAnnotations } from './annotations.ts';
 
 const MAX_SECONDS = 2147483647;
 
@@ -230,7 +231,9 @@ export function validatePodTemplate(errors: Errors, path: string, template: PodT
     checkFormat(errors, child(path, 'annotations'), name, qualifiedName(name.toLowerCase()));
   }
   const spec = template.spec ?? { containers: [] };
+  checkPodAnnotations(errors, child(path, 'annotations'), template);
   validatePodSpec(errors, child(path, 'spec'), spec, { isPod: false });
+  checkAnnotationsMatchFields(errors, child(path, 'spec'), template);
   if (spec.ephemeralContainers?.length) {
     const why = 'ephemeral containers not allowed in pod template';
     errors.push(forbidden(child(path, 'spec', 'ephemeralContainers'), why));

@@ -58,7 +58,7 @@ export function checkResourceName(errors: Errors, path: string, name: string): v
   }
 }
 
-function checkContainerResourceName(errors: Errors, path: string, name: string): void {
+export function checkContainerResourceName(errors: Errors, path: string, name: string): void {
   checkResourceName(errors, path, name);
   if (!name.includes('/')) {
     if (!CONTAINER_RESOURCES.has(name) && !isHugePage(name)) {
