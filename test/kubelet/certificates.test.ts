@@ -199,6 +199,24 @@ test('another address of the node asks for another certificate', async (t) => {
   t.true(manager.isDue(undefined));
 });
 
+test('what an outdated authority issued is replaced at once, and while the signer has no other once a minute', async (t) => {
+  const always = (): boolean => true;
+  const parts = [undefined, undefined, undefined, always] as const;
+  const { manager, seen, clock } = managerOf(await temporaryDirectory(t), ...parts);
+  const stop = new AbortController();
+  const done = manager.run(stop.signal);
+  const begunMs = clock.now();
+  const tick = async (ms: number) => {
+    await clock.advance(ms);
+    return seen.length;
+  };
+  await waitFor('the first', async () => (await tick(200)) === 1);
+  await waitFor('the second', async () => (await tick(1_000)) === 2, { intervalMs: 1 });
+  t.true(clock.now() - begunMs >= 60_000, 'a signer that is a stage behind is not asked in a loop');
+  stop.abort();
+  await done;
+});
+
 test('a denied request is asked again with a new key', async (t) => {
   const client = signer(systemClock, true);
   const { manager, clock } = managerOf(await temporaryDirectory(t), undefined, client);
