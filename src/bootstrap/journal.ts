@@ -17,6 +17,48 @@ export interface JournalEntry {
   error?: string;
 }
 
+/** A step of the journal as a whole. */
+export interface JournalStep {
+  id: string;
+  /** When it began, RFC 3339. */
+  time: string;
+  phase: string;
+  node: string | null;
+  change: string;
+  /** 'begun': its run was cut off, or is at work. */
+  state: 'begun' | 'done' | 'failed';
+  error?: string;
+}
+
+/** Every step that runs on this state directory have taken, the oldest first. A line that a power cut tore is dropped. */
+export async function readJournal(state: StateDirectory): Promise<JournalStep[]> {
+  const steps = new Map<string, JournalStep>();
+  for (const line of ((await state.read(JOURNAL)) ?? '').split('\n')) {
+    const entry = parseLine(line);
+    if (entry === undefined) continue;
+    const { time, id, phase, node, change, state: now, error } = entry;
+    const begun = steps.get(id)?.time ?? time;
+    steps.set(id, {
+      id,
+      time: begun,
+      phase,
+      node,
+      change,
+      state: now,
+      ...(error === undefined ? {} : { error }),
+    });
+  }
+  return [...steps.values()];
+}
+
+function parseLine(line: string): JournalEntry | undefined {
+  try {
+    return JSON.parse(line) as JournalEntry;
+  } catch {
+    return undefined;
+  }
+}
+
 /** What runs have changed, on the operator's side: each change before it begins and after it has ended, synced. */
 export class Journal {
   readonly #state: StateDirectory;

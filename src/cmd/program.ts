@@ -66,6 +66,16 @@ const COMMANDS: Record<string, Entry> = {
     group: 'Commands:',
     load: async () => (await import('./rollback.ts')).rollbackCommand(),
   },
+  journal: {
+    summary: 'list the steps that commands have taken, and how each is undone',
+    group: 'Commands:',
+    load: async () => (await import('./journal.ts')).journalCommand(),
+  },
+  undo: {
+    summary: 'put back what one step changed on its server',
+    group: 'Commands:',
+    load: async () => (await import('./undo.ts')).undoCommand(),
+  },
   status: {
     summary: 'tell how the cluster is',
     group: 'Commands:',
@@ -130,6 +140,11 @@ const COMMANDS: Record<string, Entry> = {
     summary: 'print version and commit',
     group: 'Commands:',
     load: async () => (await import('./version.ts')).versionCommand(),
+  },
+  'store-snapshot': {
+    summary: 'writes a snapshot of the store on a control plane',
+    group: 'Hidden:',
+    load: async () => (await import('./store-snapshot.ts')).storeSnapshotCommand(),
   },
   'store-copy': {
     summary: 'copies a store out of or into a server for backups',

@@ -24,6 +24,10 @@ export type LedgerEntry = {
   | { user: string; before: 'absent' }
   | { sysctl: string; before: string }
   | { unit: string; before: { enabled: string; active: string } }
+  /** Imported into containerd for the kubelet. */
+  | { image: string; before: 'absent' }
+  /** Everything of that step was put back. */
+  | { undone: string }
 );
 
 /**

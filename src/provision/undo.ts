@@ -13,7 +13,8 @@ export type UndoStep =
   | { kind: 'unit'; unit: string; before: { enabled: string; active: string } }
   | { kind: 'packages'; packages: string[] }
   | { kind: 'user'; user: string }
-  | { kind: 'sysctl'; sysctl: string; before: string };
+  | { kind: 'sysctl'; sysctl: string; before: string }
+  | { kind: 'image'; image: string };
 
 /**
  * What undoes a ledger: of everything that we changed, what stood there before the first change, newest first. To do
@@ -21,20 +22,10 @@ export type UndoStep =
  */
 export function planUndo(entries: readonly LedgerEntry[]): UndoStep[] {
   const steps = new Map<string, UndoStep>();
-  const first = (id: string, step: UndoStep): void => {
-    if (!steps.has(id)) steps.set(id, step);
-  };
   for (const entry of entries) {
-    if ('path' in entry)
-      first(`path ${entry.path}`, { kind: 'path', path: entry.path, before: entry.before });
-    else if ('unit' in entry)
-      first(`unit ${entry.unit}`, { kind: 'unit', unit: entry.unit, before: entry.before });
-    else if ('user' in entry) first(`user ${entry.user}`, { kind: 'user', user: entry.user });
-    else if ('sysctl' in entry) {
-      first(`sysctl ${entry.sysctl}`, { kind: 'sysctl', sysctl: entry.sysctl, before: entry.before });
-    } else if (entry.packages.length > 0) {
-      first(`packages ${entry.packages.join(' ')}`, { kind: 'packages', packages: entry.packages });
-    }
+    const thing = thingOf(entry);
+    const step = stepOf(entry);
+    if (thing !== undefined && step !== undefined && !steps.has(thing)) steps.set(thing, step);
   }
   const newestFirst = [...steps.values()].toReversed();
   // A package that is purged takes its configuration along, even where a stranger had written it before.
@@ -43,6 +34,27 @@ export function planUndo(entries: readonly LedgerEntry[]): UndoStep[] {
     purges && step.kind === 'path' && step.before.kind === 'file' ? [{ ...step, ifStrangers: true }] : [],
   );
   return [...newestFirst, ...again];
+}
+
+/** Names what an entry is about, in words; undefined where it changed nothing. */
+export function thingOf(entry: LedgerEntry): string | undefined {
+  if ('path' in entry) return entry.path;
+  if ('unit' in entry) return `the unit ${entry.unit}`;
+  if ('user' in entry) return `the user ${entry.user}`;
+  if ('sysctl' in entry) return `the setting ${entry.sysctl}`;
+  if ('image' in entry) return `the image ${entry.image}`;
+  if ('packages' in entry && entry.packages.length > 0) return `the packages ${entry.packages.join(' ')}`;
+  return undefined;
+}
+
+function stepOf(entry: LedgerEntry): UndoStep | undefined {
+  if ('path' in entry) return { kind: 'path', path: entry.path, before: entry.before };
+  if ('unit' in entry) return { kind: 'unit', unit: entry.unit, before: entry.before };
+  if ('user' in entry) return { kind: 'user', user: entry.user };
+  if ('sysctl' in entry) return { kind: 'sysctl', sysctl: entry.sysctl, before: entry.before };
+  if ('image' in entry) return { kind: 'image', image: entry.image };
+  if ('packages' in entry) return { kind: 'packages', packages: entry.packages };
+  return undefined;
 }
 
 /** Reads a server's ledger; none where nothing of ours is there. */
@@ -58,20 +70,45 @@ export async function readLedger(host: Host, options: RunOptions = {}): Promise<
 export async function undo(
   host: Host,
   steps: readonly UndoStep[],
-  options: RunOptions & { ledgerDirectory?: string } = {},
+  options: RunOptions & {
+    ledgerDirectory?: string;
+    /** A line for the ledger when everything is put back. */
+    record?: { time: string; step: string; change: string; undone: string };
+  } = {},
 ): Promise<string[]> {
-  const { ledgerDirectory = LEDGER_DIRECTORY, ...runOptions } = options;
+  const { ledgerDirectory = LEDGER_DIRECTORY, record, ...runOptions } = options;
   const units = steps.some(
     (step) => step.kind === 'unit' || ('path' in step && step.path.startsWith('/etc/systemd/')),
   );
   const reload = 'systemctl daemon-reload\nsystemctl reset-failed 2>/dev/null || true\n';
-  const script = `${functions(ledgerDirectory)}${steps.map(lineOf).join('')}${units ? reload : ''}sync\n`;
+  const line = Buffer.from(`${JSON.stringify(record)}\n`).toString('base64');
+  const note = `echo ${line} | base64 -d >>"$LEDGER/ledger.jsonl"\nsync "$LEDGER/ledger.jsonl"\n`;
+  const script = [
+    functions(ledgerDirectory),
+    ...steps.map(lineOf),
+    units ? reload : '',
+    ...runningUnits(steps).map((unit) => `systemctl try-restart '${unit}' 2>/dev/null || true\n`),
+    'sync\n',
+    record === undefined ? '' : note,
+  ].join('');
   const output = await runScript(host, 'undoing the ledger', script, { timeoutMs: 600_000, ...runOptions });
   return output
     .split('\n')
     .filter((line) => line.startsWith('left\t'))
     .map((line) => line.slice('left\t'.length));
 }
+
+/** Units that ran before we came, with files of their own: they run with those again. */
+const runningUnits = (steps: readonly UndoStep[]): string[] => [
+  ...new Set(
+    steps.flatMap((step) => {
+      if (step.kind === 'unit') return step.before.active === 'active' ? [step.unit] : [];
+      const unit =
+        step.kind === 'path' && /^\/etc\/systemd\/system\/([^/]+\.service)(\.d\/|$)/.exec(step.path)?.[1];
+      return unit ? [unit] : [];
+    }),
+  ),
+];
 
 function lineOf(step: UndoStep): string {
   switch (step.kind) {
@@ -91,6 +128,8 @@ function lineOf(step: UndoStep): string {
       return `purge ${step.packages.join(' ')}\n`;
     case 'user':
       return `remove_user '${step.user}'\n`;
+    case 'image':
+      return `remove_image '${step.image}'\n`;
     default:
       return `echo '${step.before}' >'/proc/sys/${step.sysctl.replaceAll('.', '/')}'\n`;
   }
@@ -127,6 +166,10 @@ unit() {
     enabled) systemctl enable --quiet "$1" 2>/dev/null || true ;;
     *) systemctl disable --quiet "$1" 2>/dev/null || true ;;
   esac
+}
+remove_image() {
+  command -v ctr >/dev/null && systemctl is-active --quiet containerd || return 0
+  timeout 60 ctr -n k8s.io images rm "$1" </dev/null >/dev/null 2>&1 || true
 }
 remove_user() {
   if id "$1" >/dev/null 2>&1; then userdel "$1" || left "the user $1 could not be removed"; fi

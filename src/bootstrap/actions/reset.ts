@@ -9,9 +9,6 @@ import { connect } from '../phases/connect.ts';
 import { cleanTracesScript } from '../reset/traces.ts';
 import { runAction, type ActionOptions, type ActionResult } from './run-action.ts';
 
-/** Marks the routes of `src/network/routes.ts` in the kernel's table. */
-const ROUTE_PROTOCOL = 115;
-
 export interface ResetRequest {
   /** Names; none: every server of the inventory. */
   nodes: readonly string[];
@@ -87,7 +84,7 @@ export async function resetServer(node: Node): Promise<ResetOutcome> {
   const outcome: ResetOutcome = { node: node.name, verdict: 'unknown', differences: [], left: [] };
   const steps = planUndo(entries);
   await node.change('stop everything of ours, and clean up after it', async () => {
-    const traces = cleanTracesScript({ dnsAddress: cluster.dnsAddress, routeProtocol: ROUTE_PROTOCOL });
+    const traces = cleanTracesScript({ dnsAddress: cluster.dnsAddress });
     await runScript(host, 'cleaning up', traces, { timeoutMs: 300_000, ...options });
   });
   await node.change(`undo ${steps.length} changes of the ledger`, async () => {

@@ -1,4 +1,5 @@
 import { runScript } from '../../provision/host.ts';
+import { ledgerFunctions } from '../../provision/ledger.ts';
 import type { Node } from '../cluster.ts';
 import { allNodes, type NodePhase } from '../phase.ts';
 import { executableOf, sandboxImageOf } from '../release.ts';
@@ -18,8 +19,9 @@ export async function importImage(node: Node): Promise<void> {
   const { release, signal } = node.cluster;
   if (node.facts.images.has(sandboxImageOf(release))) return;
   const change = `import the image ${sandboxImageOf(release)}`;
-  const script = `
-set -eu
+  const script = `${ledgerFunctions(change)}
+ledger '"image":"${sandboxImageOf(release)}","before":"absent"'
+sync "$LEDGER/ledger.jsonl"
 image=$(mktemp /tmp/slipway-image.XXXXXX)
 trap 'rm -f "$image"' EXIT
 '${executableOf(release)}' sandbox-image --output "$image" </dev/null

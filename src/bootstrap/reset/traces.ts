@@ -19,6 +19,9 @@ const RUNTIME_FOLDERS = [
   '/var/log/slipway',
 ];
 
+/** Marks the routes of `src/network/routes.ts` in the kernel's table. */
+const ROUTE_PROTOCOL = 115;
+
 /** Tables of nftables that are ours by name. */
 const TABLES = ['slipway-proxy', 'slipway-network'];
 
@@ -27,30 +30,22 @@ const TABLES = ['slipway-proxy', 'slipway-network'];
  * containers, pods' networks, firewall tables, routes, the address of DNS, mounts, cgroups. Folders that were there
  * before the installation stay. Running it again is harmless.
  */
-export function cleanTracesScript(options: { dnsAddress: string; routeProtocol: number }): string {
+export function cleanTracesScript({ dnsAddress }: { dnsAddress: string }): string {
   return `set -u
-INVENTORY='${LEDGER_DIRECTORY}/inventory'
-known() { [ -f "$INVENTORY" ] && grep -q "^path	$1	" "$INVENTORY"; }
-had_package() { [ -f "$INVENTORY" ] && grep -q "^package	$1	" "$INVENTORY"; }
+${BEFORE}
 units=$(systemctl list-units --all --plain --no-legend 'slipway-*' | awk '{print $1}')
 [ -z "$units" ] || systemctl stop $units
 
 ${CONTAINERS}
 ${NETWORK}
-for table in ${TABLES.join(' ')}; do
-  for family in ip ip6; do nft delete table $family $table 2>/dev/null || true; done
-done
+${TABLES.map(deleteTable).join('\n')}
 ${FIREWALL}
-for family in -4 -6; do ip $family route flush proto ${options.routeProtocol} 2>/dev/null || true; done
-ip address del '${options.dnsAddress}/32' dev lo 2>/dev/null || true
-
-awk '$2 ~ "^/var/lib/kubelet/|^/run/slipway/" {print $2}' /proc/mounts | sort -r | while read -r at; do umount "$at" || umount -l "$at"; done
+${ROUTES}
+${dnsAddressGone(dnsAddress)}
+${MOUNTS}
 if ! had_package containerd; then
-  systemctl stop containerd 2>/dev/null || true
-  awk '$2 ~ "^/(run|var/lib)/containerd/" {print $2}' /proc/mounts | sort -r | while read -r at; do umount "$at" || umount -l "$at"; done
-  rm -rf /run/containerd
+${CONTAINERD}
 fi
-find /sys/fs/cgroup -depth -type d -path '*kubepods*' -exec rmdir {} + 2>/dev/null
 rm -rf /run/slipway
 for at in ${RUNTIME_FOLDERS.join(' ')}; do known "$at" || rm -rf "$at"; done
 find /var/lib/slipway -mindepth 1 -maxdepth 1 ! -name ledger -exec rm -rf {} + 2>/dev/null
@@ -59,6 +54,62 @@ left=$(pgrep -x slipway -l 2>/dev/null | head -n 3)
 exit 0
 `;
 }
+
+/**
+ * The same for the units that one step started and the packages that it brought; the empty string where they leave nothing.
+ * What they keep for the cluster (the store, members' data) stays: that is a matter of a reset.
+ */
+export function unitTracesScript(options: {
+  units: readonly string[];
+  packages: readonly string[];
+  dnsAddress: string;
+}): string {
+  const folders = (...paths: string[]): string =>
+    `for at in ${paths.join(' ')}; do known "$at" || rm -rf "$at"; done`;
+  const traces: Record<string, readonly string[]> = {
+    'slipway-apiserver.service': [folders('/var/log/slipway')],
+    'slipway-kubelet.service': [
+      CONTAINERS,
+      NETWORK,
+      FIREWALL,
+      MOUNTS,
+      folders('/var/lib/kubelet', '/var/lib/cni', '/var/log/pods', '/var/log/containers'),
+    ],
+    'slipway-network.service': [deleteTable('slipway-network'), FIREWALL, ROUTES, folders('/etc/cni')],
+    'slipway-proxy.service': [deleteTable('slipway-proxy')],
+    'slipway-dns.service': [dnsAddressGone(options.dnsAddress)],
+  };
+  const parts = options.units.flatMap((unit) => traces[unit] ?? []);
+  if (options.packages.includes('containerd')) {
+    parts.push(
+      CONTAINERD,
+      folders('/etc/containerd', '/var/lib/containerd', '/opt/containerd', '/opt/cni', '/etc/cni'),
+    );
+  }
+  if (options.units.length === 0 && parts.length === 0) return '';
+  const stop = options.units.length === 0 ? '' : `systemctl stop ${options.units.join(' ')}\n`;
+  return `set -u\n${BEFORE}\n${stop}${parts.join('\n')}\nexit 0\n`;
+}
+
+/** What the inventory from before the installation has. */
+const BEFORE = `INVENTORY='${LEDGER_DIRECTORY}/inventory'
+known() { [ -f "$INVENTORY" ] && grep -q "^path	$1	" "$INVENTORY"; }
+had_package() { [ -f "$INVENTORY" ] && grep -q "^package	$1	" "$INVENTORY"; }`;
+
+const deleteTable = (table: string): string =>
+  `for family in ip ip6; do nft delete table $family ${table} 2>/dev/null || true; done`;
+
+const ROUTES = `for family in -4 -6; do ip $family route flush proto ${ROUTE_PROTOCOL} 2>/dev/null || true; done`;
+
+const dnsAddressGone = (address: string): string =>
+  `ip address del '${address}/32' dev lo 2>/dev/null || true`;
+
+const MOUNTS = `awk '$2 ~ "^/var/lib/kubelet/|^/run/slipway/" {print $2}' /proc/mounts | sort -r | while read -r at; do umount "$at" || umount -l "$at"; done
+find /sys/fs/cgroup -depth -type d -path '*kubepods*' -exec rmdir {} + 2>/dev/null`;
+
+const CONTAINERD = `systemctl stop containerd 2>/dev/null || true
+awk '$2 ~ "^/(run|var/lib)/containerd/" {print $2}' /proc/mounts | sort -r | while read -r at; do umount "$at" || umount -l "$at"; done
+rm -rf /run/containerd`;
 
 /** Pods that systemd knows nothing of: their containers live on when the kubelet is stopped. */
 const CONTAINERS = `if command -v ctr >/dev/null && systemctl is-active --quiet containerd; then
