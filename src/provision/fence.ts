@@ -3,6 +3,8 @@ import { SlipwayError } from '../base/errors.ts';
 /** In /run: a server that was restarted has no operator. */
 export const LOCK_FOLDER = '/run/slipway-operator';
 export const LOCK_FILE = `${LOCK_FOLDER}/lock`;
+/** Every fenced script shares its lock while it runs, so that who takes over can wait for what still runs. */
+export const BUSY_FILE = `${LOCK_FOLDER}/busy`;
 /** How a script ends that finds another operator's token. */
 export const FENCED = 66;
 
@@ -19,7 +21,8 @@ export interface Operator {
 }
 
 /** Lines before a script of a server that is locked (FencedHost): they end it where another operator has taken over. */
-export const FENCE = `if [ -n "\${SLIPWAY_LOCK-}" ] && [ "$(head -n 1 ${LOCK_FILE} 2>/dev/null)" != "$SLIPWAY_LOCK" ]; then
+export const FENCE = `if [ -d ${LOCK_FOLDER} ]; then exec 8>>${BUSY_FILE}; flock -s 8; fi
+if [ -n "\${SLIPWAY_LOCK-}" ] && [ "$(head -n 1 ${LOCK_FILE} 2>/dev/null)" != "$SLIPWAY_LOCK" ]; then
   sed -n 2p ${LOCK_FILE} 2>/dev/null
   exit ${FENCED}
 fi`;

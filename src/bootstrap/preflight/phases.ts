@@ -3,6 +3,7 @@ import { gatherFacts } from '../../provision/facts.ts';
 import type { ActionOptions } from '../actions/run-action.ts';
 import type { Cluster, Node } from '../cluster.ts';
 import { allNodes, type ClusterPhase, type NodePhase, type Phase } from '../phase.ts';
+import { SERVICE_USER } from '../components/files.ts';
 import { probeRequest } from '../phases/facts.ts';
 import { describeFinding, refuseWhereMust, type Finding } from './finding.ts';
 import { checkLook, checkLooksTogether } from './look-rules.ts';
@@ -12,8 +13,12 @@ import { checkMeasurements } from './measure-rules.ts';
 import { checkServer } from './server-rules.ts';
 import { checkTogether } from './together-rules.ts';
 
-/** Whether a kubelet of ours is installed: such a server has been qualified when it was. */
+/**
+ * Whether an installation has begun on the server, or has come to its end: it has been qualified before that, and a run that
+ * goes on where the last one broke off does not measure once more.
+ */
 const isInstalled = (node: Node): boolean =>
+  node.facts.users.has(SERVICE_USER) ||
   node.facts.units.get('slipway-kubelet.service')?.loadState === 'loaded';
 
 /** The servers that `up` and `join` qualify. A dry run uploads nothing: `slipway preflight` measures. */

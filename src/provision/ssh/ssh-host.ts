@@ -50,7 +50,10 @@ export class SshHost implements Host {
   }
 
   tryRun(script: string, options: RunOptions = {}): Promise<ScriptResult> {
-    return this.#execute('sh -s', Readable.from([Buffer.from(PROLOGUE + script)]), options);
+    // The shell reads the whole group before it runs any of it: of a script whose end never arrives, because the
+    // operator's process or machine died, nothing is run, where line by line the half of a path could be removed.
+    const whole = `${PROLOGUE}{\n:\n${script}\n}\n`;
+    return this.#execute('sh -s', Readable.from([Buffer.from(whole)]), options);
   }
 
   pipe(command: string, input: AsyncIterable<Uint8Array>, options: RunOptions = {}): Promise<ScriptResult> {
