@@ -146,7 +146,7 @@ function managerOf(
   clock = createClock(systemClock.now()),
   client = signer(),
   random = () => 0.5,
-  isOutdated = (_: StoredCertificate): boolean => false,
+  isOutdated: () => boolean = () => false,
 ) {
   const seen: StoredCertificate[] = [];
   const names = { dnsNames: ['n1'], ipAddresses: ['10.0.0.1'] };

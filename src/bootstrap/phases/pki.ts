@@ -1,5 +1,5 @@
 import { clusterPki, type PkiFiles } from '../../pki/cluster-pki.ts';
-import { ROTATION } from '../../pki/rotation.ts';
+import { ROTATION, rotationOf } from '../../pki/rotation.ts';
 import { SlipwayError } from '../../base/errors.ts';
 import type { Cluster } from '../cluster.ts';
 import { ENCRYPTION_CONFIG } from '../components/files.ts';
@@ -11,7 +11,13 @@ export const pki: ClusterPhase = {
   id: 'pki',
   title: 'Issue certificates',
   kind: 'check',
-  run: (cluster) => issueCertificates(cluster),
+  run: async (cluster) => {
+    await issueCertificates(cluster);
+    const rotation = rotationOf(await cluster.state.readPkiFiles());
+    if (rotation === undefined) return;
+    const message = `authorities are being replaced (stage "${rotation.stage}"): "slipway certs rotate-ca" goes on with it`;
+    cluster.report({ type: 'warning', node: undefined, message });
+  },
 };
 
 interface IssueOptions {
