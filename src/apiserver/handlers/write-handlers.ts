@@ -1,9 +1,9 @@
 import type { KubeObject } from '../../api/resource.ts';
 import { fairTurns } from '../../base/fair-turns.ts';
 import { applyConfig, readApplied } from '../apply/apply-handler.ts';
-import { managerOrUserAgent } from '../apply/field-managers.ts';
+import { managerOrUserAgent, trackManager } from '../apply/field-managers.ts';
 import { decodeBody } from '../codec/decode-body.ts';
-import { createObject } from '../registry/create.ts';
+import { createObject, resetSystemFields } from '../registry/create.ts';
 import { updateObject } from '../registry/update.ts';
 import type { UpdateParams } from '../registry/update.ts';
 import type { StatusSubresource } from '../resource-definition.ts';
@@ -29,7 +29,10 @@ export async function handleCreate(call: ResourceCall): Promise<void> {
   const { virtual } = served.definition;
   if (virtual) {
     const representation = negotiateObject(call);
+    resetSystemFields(object);
     served.definition.strategy?.defaults?.(object);
+    const manager = managerOrUserAgent(options.fieldManager, context.http.headers['user-agent']);
+    trackManager(env, served, undefined, object, { manager, subresource: '' });
     const reviewed = await reviewVirtual(call, object, options);
     const answer = await virtual.create(reviewed, context, env.store);
     await sendObject(

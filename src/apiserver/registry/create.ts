@@ -145,7 +145,7 @@ export function checkNamespace(served: ServedResource, object: KubeObject, names
 }
 
 /** Clients may send back what they read; what only the server sets is dropped. */
-function resetSystemFields(object: KubeObject): void {
+export function resetSystemFields(object: KubeObject): void {
   const metadata = (object.metadata ??= {});
   if (metadata.resourceVersion !== undefined && metadata.resourceVersion !== '') {
     throw failure(500, '', 'resourceVersion should not be set on objects to be created');
@@ -169,13 +169,12 @@ function prepare(
   metadata.creationTimestamp = rfc3339(env.clock.now());
   if (!metadata.name && metadata.generateName)
     metadata.name = generatedName(metadata.generateName, env.random);
-  delete metadata.generation;
   const strategy = served.definition.strategy;
   if (strategy?.prepareForCreate) strategy.prepareForCreate(object, context);
   else if (served.subresource('status')) delete (object as { status?: unknown }).status;
   served.fillZeros(object);
+  // Where nobody counts changes, what the client says stays as it is.
   if (countsGeneration(served.definition, object)) metadata.generation = 1;
-  else delete metadata.generation;
 }
 
 function createAttributes(

@@ -15,7 +15,7 @@ export function bumpsGeneration(
   object: KubeObject,
   old: KubeObject,
 ): boolean {
-  if (!countsGeneration(definition, object) && old.metadata?.generation === undefined) return false;
+  if (!countsGeneration(definition, object) && !countsGeneration(definition, old)) return false;
   const rule = definition.strategy?.generation;
   if (typeof rule === 'function') return rule(object, old);
   if (rule === false) return false;
