@@ -161,6 +161,7 @@ export class ControlPlane {
     this.aggregator = new Aggregator({ env: this.env, feed, resolver, identity, clock, log });
     this.roleAggregation = new RoleAggregation({ store: this.store, feed, clock, log });
     this.policyTypeChecks = new PolicyTypeChecks({ store, table, feed, clock, log });
+    if (this.#fairness) this.metrics.observeFairness(this.#fairness);
     this.metrics.observeApiServices(() => this.aggregator.remotes.unavailable());
     this.metrics.observeSources({
       watchers: () => this.hub.counts(),

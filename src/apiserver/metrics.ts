@@ -2,6 +2,8 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { GaugeConfiguration } from 'prom-client';
 import { HookMetrics } from './admission/webhooks/hook-metrics.ts';
+import type { Fairness } from './fairness/fairness.ts';
+import { observeFairness } from './fairness/fairness-metrics.ts';
 import type { PathHandler } from './path-handler.ts';
 import type { ApiResponse, RequestContext, RequestInfo } from './request-context.ts';
 
@@ -103,6 +105,10 @@ export class ServerMetrics {
         this.set(await sources.storeBytes());
       },
     });
+  }
+
+  observeFairness(fairness: Fairness): void {
+    observeFairness(this.#registry, fairness);
   }
 
   /** APIServices of others that cannot be used. */

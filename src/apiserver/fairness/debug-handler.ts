@@ -1,3 +1,5 @@
+import { formatDuration } from '../../api/time.ts';
+import { isTrue } from '../http/request-info.ts';
 import type { PathHandler } from '../path-handler.ts';
 import type { ApiResponse, RequestContext } from '../request-context.ts';
 import type { Fairness } from './fairness.ts';
@@ -12,11 +14,13 @@ export class FairnessDebugHandler implements PathHandler {
     this.#fairness = fairness;
   }
 
-  handle({ info }: RequestContext, response: ApiResponse): boolean {
+  handle({ info, http }: RequestContext, response: ApiResponse): boolean {
     if (!info.path.startsWith(ROOT)) return false;
     const dump = info.path.slice(ROOT.length);
     if (dump === 'dump_priority_levels') send(response, this.#levels());
     else if (dump === 'dump_queues') send(response, this.#queues());
+    else if (dump === 'dump_requests')
+      send(response, this.#requests(isTrue(http.query.get('includeRequestDetails'))));
     else return false;
     return true;
   }
@@ -46,6 +50,49 @@ export class FairnessDebugHandler implements PathHandler {
     ];
   }
 
+  #requests(details: boolean): string[][] {
+    const head = [
+      'PriorityLevelName',
+      'FlowSchemaName',
+      'QueueIndex',
+      'RequestIndexInQueue',
+      'FlowDistingsher',
+      'ArriveTime',
+      'InitialSeats',
+      'FinalSeats',
+      'AdditionalLatency',
+      'StartTime',
+    ];
+    const more = [
+      'UserName',
+      'Verb',
+      'APIPath',
+      'Namespace',
+      'Name',
+      'APIVersion',
+      'Resource',
+      'SubResource',
+    ];
+    const rows = [details ? [...head, ...more] : head];
+    for (const [name, { queues }] of this.#fairness.levels) {
+      for (const { ticket, queue, place } of queues.tickets()) {
+        const { schema, distinguisher, seats, holdSeats, holdMs, info } = ticket;
+        const arrived = timeOf(ticket.arrivedMs);
+        const latency = formatDuration(BigInt(Math.round(holdMs * 1_000_000)));
+        const numbers = [String(seats), String(holdSeats), latency];
+        const row = [name, schema, String(queue), String(place), distinguisher, arrived, ...numbers];
+        row.push(timeOf(ticket.startedMs));
+        if (details) {
+          const version = info.group === '' ? info.version : `${info.group}/${info.version}`;
+          row.push(ticket.userName, info.verb, info.path, info.namespace, info.name, version);
+          row.push(info.resource, info.subresource);
+        }
+        rows.push(row);
+      }
+    }
+    return rows;
+  }
+
   #queues(): string[][] {
     return [
       [
@@ -72,6 +119,12 @@ export class FairnessDebugHandler implements PathHandler {
       ),
     ];
   }
+}
+
+/** As Go prints it; the zero time for what has not happened. */
+function timeOf(epochMs: number): string {
+  if (epochMs === 0) return '0001-01-01T00:00:00Z';
+  return new Date(epochMs).toISOString().replace(/\.?0*Z$/, 'Z');
 }
 
 /** Columns as wide as what is in them, with ',' and spaces between. */

@@ -9,6 +9,8 @@ import { byPrecedence, classifierOf } from './classify.ts';
 import type { Classifier } from './classify.ts';
 import { QueueSet } from './queue-set.ts';
 import type { QueueSetConfig, Refusal, Seated } from './queue-set.ts';
+import { flowCounts } from './ticket.ts';
+import type { FlowCounts, Ticket } from './ticket.ts';
 
 export interface FairnessOptions {
   feed: ObjectFeed;
@@ -36,6 +38,7 @@ interface Flow {
   schema: FlowSchema;
   matches: Classifier;
   level: Level;
+  counts: FlowCounts;
 }
 
 /** How a request goes in: under which schema and level, and its seat or why it has none. */
@@ -43,10 +46,12 @@ export interface Entry {
   flowSchemaUid: string;
   priorityLevelUid: string;
   seat: Seated | Promise<Seated> | Refusal;
-  /** For `release`: what is held after the answer. */
-  holdSeats: number;
-  holdMs: number;
+  /** How long who is refused should stay away. */
+  retryAfterSeconds(): number;
 }
+
+/** A level as metrics and dumps see it. */
+export type LevelView = Pick<Level, 'queues' | 'exempt' | 'nominal' | 'least' | 'most'>;
 
 const READS: ReadonlySet<string> = new Set(['get', 'list', 'watch', 'head', 'options']);
 /** A quarter of the time that a request has. */
@@ -69,6 +74,8 @@ export class Fairness {
   readonly #configurations = new Map<string, PriorityLevelConfiguration>();
   readonly #levels = new Map<string, Level>();
   readonly #stopFollowing: Array<() => void>;
+  /** By 'level schema'; what they count outlives changes of either. */
+  readonly #counts = new Map<string, FlowCounts>();
   #flows: Flow[] = [];
   #adjustedMs: number;
   #stale = true;
@@ -100,24 +107,44 @@ export class Fairness {
     for (const stop of this.#stopFollowing) stop();
   }
 
-  get levels(): ReadonlyMap<string, { queues: QueueSet; exempt: boolean }> {
+  get levels(): ReadonlyMap<string, LevelView> {
     if (this.#stale) this.#digest();
     return this.#levels;
+  }
+
+  /** What became of requests, by level and schema. */
+  *flows(): Generator<{ level: string; schema: string; counts: FlowCounts }> {
+    for (const [key, counts] of this.#counts) {
+      const [level = '', schema = ''] = key.split(' ');
+      yield { level, schema, counts };
+    }
   }
 
   enter(info: RequestInfo, user: UserInfo, limit: number, signal: AbortSignal): Entry {
     if (this.#stale) this.#digest();
     if (this.#options.clock.monotonicMs() - this.#adjustedMs > ADJUST_EVERY_MS) this.#adjust();
-    const { schema, level } = this.#flows.find(({ matches }) => matches(info, user)) ?? this.#catchAll();
+    const { schema, level, counts } =
+      this.#flows.find(({ matches }) => matches(info, user)) ?? this.#catchAll();
     const seats = level.exempt ? 1 : this.#seatsOf(info, limit, level);
     const hold = level.exempt || READS.has(info.verb) ? 0 : this.#watchSeats(info);
     const holdSeats = Math.min(hold, level.widest, MAX_SEATS);
+    const ticket: Ticket = {
+      schema: schema.metadata?.name ?? '',
+      distinguisher: distinguisherOf(schema, info, user),
+      seats,
+      holdSeats,
+      holdMs: holdSeats > 0 ? (hold * EVENT_MS) / holdSeats : 0,
+      arrivedMs: this.#options.clock.now(),
+      info,
+      userName: user.name,
+      counts,
+      startedMs: 0,
+    };
     return {
       flowSchemaUid: schema.metadata?.uid ?? '',
       priorityLevelUid: level.object.metadata?.uid ?? '',
-      seat: level.queues.enter(flowOf(schema, info, user), seats, signal),
-      holdSeats,
-      holdMs: holdSeats > 0 ? (hold * EVENT_MS) / holdSeats : 0,
+      seat: level.queues.enter(ticket, signal),
+      retryAfterSeconds: () => level.queues.retryAfterSeconds,
     };
   }
 
@@ -151,9 +178,23 @@ export class Fairness {
     const schemas = new Map(MANDATORY_SCHEMAS.map((one) => [one.metadata?.name ?? '', one]));
     for (const [name, schema] of this.#schemas) schemas.set(name, schema);
     this.#flows = [...schemas.values()].sort(byPrecedence).flatMap((schema) => {
-      const level = this.#levels.get(schema.spec?.priorityLevelConfiguration?.name ?? '');
-      return level ? [{ schema, level, matches: classifierOf(schema) }] : [];
+      const levelName = schema.spec?.priorityLevelConfiguration?.name ?? '';
+      const level = this.#levels.get(levelName);
+      if (!level) return [];
+      const key = `${levelName} ${schema.metadata?.name ?? ''}`;
+      const counts = this.#counts.get(key) ?? flowCounts();
+      this.#counts.set(key, counts);
+      return [{ schema, level, counts, matches: classifierOf(schema) }];
     });
+    this.#forgetCounts();
+  }
+
+  /** Of what is no longer there, once nothing of it runs. */
+  #forgetCounts(): void {
+    const living = new Set(this.#flows.map(({ counts }) => counts));
+    for (const [key, counts] of this.#counts) {
+      if (!living.has(counts) && counts.executing + counts.waiting === 0) this.#counts.delete(key);
+    }
   }
 
   #setLevel(name: string, object: PriorityLevelConfiguration, allShares: number): void {
@@ -212,8 +253,8 @@ function queuesOf({ spec }: PriorityLevelConfiguration): QueueSetConfig {
   return { queues, handSize, queueLengthLimit };
 }
 
-function flowOf({ metadata, spec }: FlowSchema, info: RequestInfo, user: UserInfo): string {
+function distinguisherOf({ spec }: FlowSchema, info: RequestInfo, user: UserInfo): string {
   const by = spec?.distinguisherMethod?.type;
-  const distinguisher = by === 'ByUser' ? user.name : by === 'ByNamespace' ? info.namespace : '';
-  return `${metadata?.name ?? ''},${distinguisher}`;
+  if (by === 'ByUser') return user.name;
+  return by === 'ByNamespace' ? info.namespace : '';
 }

@@ -21,24 +21,25 @@ export function takeTurn(fairness: Fairness, asker: Asker): (() => void) | Promi
   const entry = fairness.enter(info, user, limit, request.signal);
   response.setHeader('x-kubernetes-pf-flowschema-uid', entry.flowSchemaUid);
   response.setHeader('x-kubernetes-pf-prioritylevel-uid', entry.priorityLevelUid);
-  if (typeof entry.seat === 'string') throw refusal(response);
+  if (typeof entry.seat === 'string') throw refusal(entry, response);
   if (entry.seat instanceof Promise) return wait(entry, entry.seat, response);
   const { seat } = entry;
-  return () => seat.release(entry.holdSeats, entry.holdMs);
+  return () => seat.release();
 }
 
 async function wait(entry: Entry, seat: Promise<Seated>, response: ApiResponse): Promise<() => void> {
   try {
     const taken = await seat;
-    return () => taken.release(entry.holdSeats, entry.holdMs);
+    return () => taken.release();
   } catch (error) {
-    if (error instanceof Refused) throw refusal(response);
+    if (error instanceof Refused) throw refusal(entry, response);
     throw error;
   }
 }
 
-function refusal(response: ApiResponse): StatusError {
+function refusal(entry: Entry, response: ApiResponse): StatusError {
+  const seconds = entry.retryAfterSeconds();
   const text = 'Too many requests, please try again later.';
-  response.setHeader('retry-after', '1');
-  return new StatusError(tooManyRequests(text, 1).status, undefined, `${text}\n`);
+  response.setHeader('retry-after', String(seconds));
+  return new StatusError(tooManyRequests(text, seconds).status, undefined, `${text}\n`);
 }

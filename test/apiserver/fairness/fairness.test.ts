@@ -2,6 +2,10 @@ import test from 'ava';
 import { divideSeats } from '../../../src/apiserver/fairness/borrowing.ts';
 import { dealHand, QueueSet } from '../../../src/apiserver/fairness/queue-set.ts';
 import type { Seated } from '../../../src/apiserver/fairness/queue-set.ts';
+import { RetryAfter } from '../../../src/apiserver/fairness/retry-after.ts';
+import { flowCounts } from '../../../src/apiserver/fairness/ticket.ts';
+import type { Ticket } from '../../../src/apiserver/fairness/ticket.ts';
+import { parseRequestInfo } from '../../../src/apiserver/http/request-info.ts';
 import { startControlPlane } from '../../helpers/control-plane.ts';
 import { createClock } from '../../helpers/fake-clock.ts';
 import { RawApi } from '../../helpers/raw-api.ts';
@@ -9,13 +13,27 @@ import { waitFor } from '../../helpers/wait-for.ts';
 
 const NEVER = new AbortController().signal;
 
+const ticket = (distinguisher: string, more: Partial<Ticket> = {}): Ticket => ({
+  schema: 'schema',
+  distinguisher,
+  seats: 1,
+  holdSeats: 0,
+  holdMs: 0,
+  arrivedMs: 0,
+  info: parseRequestInfo('GET', '/version', new URLSearchParams()),
+  userName: distinguisher,
+  counts: flowCounts(),
+  startedMs: 0,
+  ...more,
+});
+
 test('a flow that floods a level takes turns with one that asks once', async (t) => {
   const queues = new QueueSet(createClock(), { queues: 64, handSize: 6, queueLengthLimit: 50 }, 15_000);
   queues.setLimit(2);
   const running: Seated[] = [];
   const order: string[] = [];
   const ask = (flow: string): void => {
-    const seat = queues.enter(flow, 1, NEVER);
+    const seat = queues.enter(ticket(flow), NEVER);
     if (typeof seat === 'string') return;
     const taken = (one: Seated): void => {
       order.push(flow);
@@ -40,11 +58,11 @@ test('what is over a queue is refused, what waits too long or leaves gives its p
   const clock = createClock();
   const queues = new QueueSet(clock, { queues: 1, handSize: 1, queueLengthLimit: 2 }, 15_000);
   queues.setLimit(1);
-  const first = queues.enter('a', 1, NEVER);
+  const first = queues.enter(ticket('a'), NEVER);
   const leaver = new AbortController();
-  const late = queues.enter('a', 1, NEVER) as Promise<Seated>;
-  const left = queues.enter('a', 1, leaver.signal) as Promise<Seated>;
-  t.is(queues.enter('a', 1, NEVER), 'queue-full');
+  const late = queues.enter(ticket('a'), NEVER) as Promise<Seated>;
+  const left = queues.enter(ticket('a'), leaver.signal) as Promise<Seated>;
+  t.is(queues.enter(ticket('a'), NEVER), 'queue-full');
   leaver.abort();
   await t.throwsAsync(left, { message: 'cancelled' });
   const timedOut = t.throwsAsync(late, { message: 'time-out' });
@@ -60,9 +78,9 @@ test('a level that rejects has no queue, and work after the answer keeps its sea
   const clock = createClock();
   const queues = new QueueSet(clock, { queues: 0, handSize: 1, queueLengthLimit: 0 }, 15_000);
   queues.setLimit(1);
-  const first = queues.enter('a', 1, NEVER) as Seated;
-  t.is(queues.enter('a', 1, NEVER), 'concurrency-limit');
-  first.release(3, 5);
+  const first = queues.enter(ticket('a', { holdSeats: 3, holdMs: 5 }), NEVER) as Seated;
+  t.is(queues.enter(ticket('a'), NEVER), 'concurrency-limit');
+  first.release();
   t.is(queues.seatsInUse, 3);
   await clock.advance(6);
   t.is(queues.seatsInUse, 0);
@@ -148,5 +166,70 @@ test('a server has upstream’s objects, names the flow of each request and refu
   t.regex(
     (await api.get('/debug/api_priority_and_fairness/dump_priority_levels')).body.toString(),
     /^PriorityLevelName, .*\ncatch-all, /,
+  );
+});
+
+test('a flow whose requests take long gets fewer turns than one whose requests are short', async (t) => {
+  const clock = createClock();
+  const queues = new QueueSet(clock, { queues: 64, handSize: 1, queueLengthLimit: 500 }, 600_000);
+  queues.setLimit(1);
+  const ran = { slow: 0, quick: 0 };
+  const running: Array<{ flow: 'slow' | 'quick'; seat: Seated }> = [];
+  const first = queues.enter(ticket('other'), NEVER) as Seated;
+  for (let index = 0; index < 100; index++) {
+    for (const flow of ['slow', 'quick'] as const) {
+      const seat = queues.enter(ticket(flow), NEVER) as Promise<Seated>;
+      void seat.then((taken) => running.push({ flow, seat: taken }));
+    }
+  }
+  first.release();
+  for (let turn = 0; turn < 60; turn++) {
+    await Promise.resolve();
+    const one = running.shift();
+    if (!one) break;
+    ran[one.flow] += 1;
+    await clock.advance(one.flow === 'slow' ? 90 : 10);
+    one.seat.release();
+  }
+  t.true(ran.quick > ran.slow * 4, JSON.stringify(ran));
+  t.true(ran.slow > 3, JSON.stringify(ran));
+});
+
+test('those refused by a level that refuses many are asked to stay away longer, and less long later', (t) => {
+  const retryAfter = new RetryAfter();
+  const seen: number[] = [];
+  for (let second = 1000; second < 1080; second++) {
+    const refused = second < 1012 ? 200 : Number(second % 3 === 0);
+    for (let index = 0; index < refused; index++) retryAfter.refused(second * 1000 + index);
+    seen.push(retryAfter.seconds);
+  }
+  t.deepEqual(seen.slice(0, 12), [1, 2, 2, 4, 4, 4, 4, 8, 8, 8, 8, 8]);
+  t.is(Math.max(...seen), 16);
+  t.true((seen.at(-1) ?? 0) < 16);
+});
+
+test('what waits and what runs is dumped and counted', async (t) => {
+  const plane = await startControlPlane();
+  const api = new RawApi(plane);
+  t.teardown(async () => {
+    api.close();
+    await plane.close();
+  });
+  const dump = async (query: string) =>
+    (await api.get(`/debug/api_priority_and_fairness/dump_requests${query}`)).body.toString().split('\n');
+  const [head, row] = await dump('');
+  t.regex(head ?? '', /^PriorityLevelName, FlowSchemaName, QueueIndex, .*, StartTime$/);
+  t.regex(row ?? '', /^exempt, +exempt, +-1, +-1, +, +20\d\d-.*Z, 1, +0, +0s, +20\d\d-.*Z$/);
+  const details = await dump('?includeRequestDetails=1');
+  t.regex(details[1] ?? '', /test-admin, +get, +\/debug\/api_priority_and_fairness\/dump_requests, /);
+  const metrics = (await api.get('/metrics')).body.toString();
+  t.regex(metrics, /^apiserver_flowcontrol_nominal_limit_seats\{priority_level="workload-low"\} 245$/m);
+  t.regex(
+    metrics,
+    /^apiserver_flowcontrol_current_executing_requests\{flow_schema="exempt",priority_level="exempt"\} 1$/m,
+  );
+  t.regex(
+    metrics,
+    /^apiserver_flowcontrol_dispatched_requests_total\{flow_schema="exempt",priority_level="exempt"\} [1-9]/m,
   );
 });
