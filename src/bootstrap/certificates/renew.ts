@@ -20,8 +20,6 @@ const KUBELET_CERTIFICATE = '/var/lib/kubelet/pki/kubelet-client-current.pem';
 const BEGUN = 'renewal.json';
 /** A renewal that broke off longer ago is not continued: the next one is a new one. */
 const CONTINUED_WITHIN_MS = 86_400_000;
-/** Certificates begin so long before they are made. */
-const BACKDATE_MS = 5 * 60_000;
 const KUBELET_RENEWED_MS = 60_000;
 /** Steps of `up` that bring files and restart what reads them; the rest of it is not a renewal's affair. */
 const STEPS = new Set([
@@ -105,7 +103,7 @@ const issueAnew: ClusterPhase = {
     if (!goesOn && !cluster.dryRun) await cluster.state.write(BEGUN, `${JSON.stringify({ begunMs })}\n`);
     // Certificates know whole seconds.
     await issueCertificates(cluster, {
-      renewIssuedBeforeMs: Math.floor(begunMs / 1000) * 1000 - BACKDATE_MS,
+      renewIssuedBeforeMs: Math.floor(begunMs / 1000) * 1000,
     });
   },
 };

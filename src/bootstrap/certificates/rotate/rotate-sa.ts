@@ -94,9 +94,7 @@ function stagePhases(stage: TokenStage, all: RotatedFilesOf, steps: readonly Pha
     run: async (cluster) => {
       const files = all.of(cluster);
       await reach(stage, files, cluster);
-      const rotation = tokenRotationOf(await files.read());
-      // With both steps of a stage done nothing is left of it but the old key.
-      if (rotation?.stage !== stage || rotation.signedSinceMs !== undefined) return;
+      if (tokenRotationOf(await files.read())?.stage !== stage) return;
       due.add(cluster);
       await files.issue();
     },
@@ -147,12 +145,13 @@ const noteSigned = (files: RotatedFilesOf): ClusterPhase => ({
   id: 'signed',
   title: 'Remember since when',
   kind: 'wait',
-  run: (cluster) =>
-    files
-      .of(cluster)
-      .change('note that the new key signs everywhere', [
-        tokenStage({ stage: 'sign', signedSinceMs: cluster.clock.now() }),
-      ]),
+  run: async (cluster) => {
+    const own = files.of(cluster);
+    if (tokenRotationOf(await own.read())?.signedSinceMs !== undefined) return;
+    await own.change('note that the new key signs everywhere', [
+      tokenStage({ stage: 'sign', signedSinceMs: cluster.clock.now() }),
+    ]);
+  },
 });
 
 /** Refuses to forget a key whose tokens are in use: E_TOKENS_IN_USE names where. */
