@@ -1,7 +1,13 @@
 import type { Clock } from '../base/clock.ts';
 import { messageOf, SlipwayError } from '../base/errors.ts';
 import { clusterIdentities, type IdentityOptions, type IdentitySpec } from './identities.ts';
-import { createCertificateAuthority, DAY_MS, issueCertificate, type Identity } from './issue.ts';
+import {
+  createCertificateAuthority,
+  DAY_MS,
+  ISSUE_BACKDATE_MS,
+  issueCertificate,
+  type Identity,
+} from './issue.ts';
 import {
   decryptKey,
   encryptKey,
@@ -24,7 +30,7 @@ export interface ClusterPkiOptions extends IdentityOptions {
   leafDurationMs?: number;
   /** A leaf with less than this left is reissued. 30 days where absent. */
   renewBeforeMs?: number;
-  /** Leaves that begin before it are reissued. None where absent. */
+  /** Leaves that were issued before it are reissued. None where absent. */
   renewIssuedBeforeMs?: number;
   /** Encrypts new root keys, and opens encrypted ones where something must be signed. */
   passphrase?: string;
@@ -188,7 +194,7 @@ function identityFault(
   ) {
     return 'the subject changed';
   }
-  if (found.notBeforeMs < (options.renewIssuedBeforeMs ?? 0)) return 'renewed';
+  if (found.notBeforeMs + ISSUE_BACKDATE_MS < (options.renewIssuedBeforeMs ?? 0)) return 'renewed';
   const { dnsNames, ipAddresses } = found;
   if (!sameSet(dnsNames, spec.dnsNames) || !sameSet(ipAddresses, spec.ipAddresses)) {
     return 'names or addresses changed';

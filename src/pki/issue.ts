@@ -17,8 +17,13 @@ import { splitCertificates, toPem } from './pem.ts';
 
 const HOUR_MS = 3_600_000;
 export const DAY_MS = 24 * HOUR_MS;
-/** Clocks of servers differ: a certificate is valid five minutes before it is made. As kubeadm. */
+/** Clocks of servers differ: a certificate that was asked for is valid five minutes before it is made, as upstream has it. */
 const BACKDATE_MS = 5 * 60_000;
+/**
+ * What the operator issues is valid a day before: a server whose clock falls back by hours (a battery, a time zone) goes on
+ * believing the others, however young the cluster is.
+ */
+export const ISSUE_BACKDATE_MS = DAY_MS;
 
 /** A certificate (with the intermediates to serve after it) and its private key. */
 export interface Identity {
@@ -55,6 +60,7 @@ export function createCertificateAuthority(options: AuthorityOptions): Identity 
     names: { dnsNames: [options.commonName] },
     authority: options.parent ? { pathLength: 0 } : {},
     validity: options.validity ?? { durationMs: 3650 * DAY_MS },
+    backdateMs: ISSUE_BACKDATE_MS,
     clock: options.clock,
     serial: options.serial,
   });
@@ -82,6 +88,7 @@ export function issueCertificate(options: IssueOptions): Identity {
     publicKey: createPublicKey(keyPem),
     names: options,
     validity: options.validity ?? { durationMs: 365 * DAY_MS },
+    backdateMs: ISSUE_BACKDATE_MS,
   });
   return { certPem, keyPem };
 }
@@ -124,6 +131,7 @@ export function signCertificateRequest(options: SignRequestOptions): string {
     subject: { commonName: request.commonName, organizations: request.organizations },
     publicKey: request.publicKey,
     names: request,
+    backdateMs: BACKDATE_MS,
   });
 }
 
@@ -135,6 +143,8 @@ interface CertifyOptions {
   names: Partial<AlternativeNames>;
   authority?: ExtensionFields['certificateAuthority'];
   validity: Validity;
+  /** How long before now it is valid already, as far as the CA is. */
+  backdateMs: number;
   clock: Clock;
   serial?: Uint8Array | undefined;
 }
@@ -148,7 +158,7 @@ function certify(options: CertifyOptions): string {
   }
   const nowMs = options.clock.now();
   const notAfterMs = Math.min(nowMs + options.validity.durationMs, issuer?.notAfterMs ?? Infinity);
-  const notBeforeMs = Math.max(nowMs - BACKDATE_MS, issuer?.notBeforeMs ?? 0);
+  const notBeforeMs = Math.max(nowMs - options.backdateMs, issuer?.notBeforeMs ?? 0);
   if (notAfterMs <= nowMs) {
     throw new SlipwayError(
       'E_CA_EXPIRED',

@@ -6,6 +6,7 @@ import type { Node } from '../cluster.ts';
 import { ETCD_INITIAL_FILE, ETCD_MEMBER_DIRECTORY, ETCD_UNIT } from '../components/etcd.ts';
 import { PKI_DIRECTORY, STORE_FILE } from '../components/files.ts';
 import { KEEPALIVED_UNIT } from '../components/virtual-address.ts';
+import { SNAPSHOT_DIRECTORY, SNAPSHOT_SERVICE, snapshotTimeMs } from '../components/snapshots.ts';
 import { CURRENT_LINK, isWhole } from '../release.ts';
 
 /** A certificate that a server uses. */
@@ -24,13 +25,23 @@ export interface ServerStatus {
   /** Our units that should run there and whether each does. */
   units: Array<{ name: string; state: string; restarts: number }>;
   certificates: CertificateStatus[];
-  /** The server's clock less this machine's, to about the time that the answer took. */
+  /** How far the server's clock is ahead of this machine's, at least: what the answer's time explains counts as 0. */
   clockOffsetMs: number;
   disks: Array<{ path: string; freeBytes: number; usedPercent: number }>;
   /** Bytes of the embedded store; undefined where there is none. */
   storeBytes: number | undefined;
   /** Whether a member of etcd has served there. */
   etcd: boolean;
+  /** Of a control plane that takes them. */
+  snapshots: SnapshotStatus | undefined;
+}
+
+/** Snapshots of the store on a control plane's own disk. */
+export interface SnapshotStatus {
+  count: number;
+  newest: { name: string; bytes: number; takenMs: number } | undefined;
+  /** Whether the last attempt failed. */
+  failed: boolean;
 }
 
 const EVERYWHERE = ['containerd', 'slipway-kubelet', 'slipway-network', 'slipway-proxy', 'slipway-dns'];
@@ -65,6 +76,10 @@ for path in ${DISKS.join(' ')}; do
 done
 [ -f ${STORE_FILE} ] && printf 'store\\t%s\\n' "$(stat -c %s ${STORE_FILE}* | awk '{sum += $1} END {print sum}')"
 [ -d ${ETCD_MEMBER_DIRECTORY} ] && [ ! -e ${ETCD_INITIAL_FILE} ] && echo etcd
+if [ -d ${SNAPSHOT_DIRECTORY} ]; then
+  printf 'snapshots\\t%s\\n' "$(systemctl is-failed ${SNAPSHOT_SERVICE} 2>/dev/null)"
+  find ${SNAPSHOT_DIRECTORY} -maxdepth 1 -name '*.snapshot' -printf 'snapshot\\t%f\\t%s\\n' | sort
+fi
 # Certificates alone: a kubelet's file holds its key, too.
 for path in $(find ${PKI_DIRECTORY} -name '*.crt' 2>/dev/null) /var/lib/kubelet/pki/kubelet-client-current.pem /var/lib/kubelet/pki/kubelet-server-current.pem; do
   [ -r "$path" ] || continue
@@ -98,11 +113,11 @@ export async function askServer(
   );
   const stamp = /^executable\t(.*)\t/m.exec(text)?.[1];
   if (stamp !== undefined) hashed.set(node.name, stamp);
-  return parseServerStatus(text, node, (startedMs + clock.now()) / 2);
+  return parseServerStatus(text, node, [startedMs, clock.now()]);
 }
 
-/** `wallMs` is this machine's clock when the server read its own. */
-export function parseServerStatus(text: string, node: Node, wallMs: number): ServerStatus {
+/** The server read its clock between these two times of this machine's. */
+function parseServerStatus(text: string, node: Node, [fromMs, toMs]: [number, number]): ServerStatus {
   const lines = text.split('\n').map((line) => line.split('\t'));
   const rows = (word: string): string[][] => lines.filter(([first]) => first === word);
   const one = (word: string): string | undefined => rows(word)[0]?.[1];
@@ -111,6 +126,7 @@ export function parseServerStatus(text: string, node: Node, wallMs: number): Ser
     rows('unit').map(([, name = '', values = '', config = '']) => [name, parseUnit(values, config)]),
   );
   const stored = one('store');
+  const serverMs = Number(one('now') ?? fromMs);
   const hash = rows('executable')[0]?.[2];
   const release =
     one('release')
@@ -126,7 +142,7 @@ export function parseServerStatus(text: string, node: Node, wallMs: number): Ser
       return { name: name.replace(/\.service$/, ''), state, restarts: unit?.restarts ?? 0 };
     }),
     certificates: rows('certificate').flatMap(([, path = '', pem = '']) => readCertificates(path, pem)),
-    clockOffsetMs: Number(one('now') ?? wallMs) - wallMs,
+    clockOffsetMs: serverMs - Math.min(Math.max(serverMs, fromMs), toMs),
     disks: rows('disk').flatMap(([, path = '', kib = '', used = '', mount = ''], index, all) =>
       all.slice(0, index).some((other) => other[4] === mount)
         ? []
@@ -134,7 +150,15 @@ export function parseServerStatus(text: string, node: Node, wallMs: number): Ser
     ),
     storeBytes: stored === undefined ? undefined : Number(stored),
     etcd,
+    snapshots:
+      rows('snapshots').length > 0 ? snapshotsOf(rows('snapshot'), one('snapshots') === 'failed') : undefined,
   };
+}
+
+function snapshotsOf(rows: readonly string[][], failed: boolean): SnapshotStatus {
+  const [, name = '', bytes = ''] = rows.at(-1) ?? [];
+  const newest = name === '' ? undefined : { name, bytes: Number(bytes), takenMs: snapshotTimeMs(name) };
+  return { count: rows.length, newest, failed };
 }
 
 function readCertificates(path: string, lines: string): CertificateStatus[] {
