@@ -1,3 +1,5 @@
+import { readTable, tableNames } from './tables/table.ts';
+
 /** A certificate request of nobody's key. */
 export const REQUEST = [
   'LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlIaE1JR0lBZ0VBTUNZeEZUQVRCZ05WQkFvTURITj',
@@ -134,3 +136,21 @@ export const OBJECTS: Readonly<Record<string, object>> = {
   },
   'selfsubjectrulesreviews.authorization.k8s.io/v1': { metadata: {}, spec: { namespace: 'default' } },
 };
+
+/** The object of a kind: of this list, or the one its table begins with. */
+export function objectOf(served: {
+  group: string;
+  version: string;
+  resource: string;
+  kind: string;
+}): Record<string, unknown> | undefined {
+  const { group, version, resource, kind } = served;
+  const apiVersion = group === '' ? version : `${group}/${version}`;
+  const own = OBJECTS[`${resource}.${apiVersion}`];
+  if (own) return { apiVersion, kind, ...own };
+  const name = tableNames().find((one) => {
+    const { base } = readTable(one);
+    return base['kind'] === kind && base['apiVersion'] === apiVersion;
+  });
+  return name === undefined ? undefined : readTable(name).base;
+}

@@ -1,11 +1,10 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
-import { decodeProtobuf, encodeProtobuf } from '../../src/api/protobuf/envelope.ts';
+import { decodeProtobuf, decodeWatchEvent, encodeProtobuf } from '../../src/api/protobuf/envelope.ts';
 import { startControlPlane } from '../helpers/control-plane.ts';
 import { RawApi } from '../helpers/raw-api.ts';
-import { readTable, tableNames } from './tables/table.ts';
-import { OBJECTS } from './walk-objects.ts';
+import { objectOf } from './walk-objects.ts';
 
 /**
  * Every resource that upstream serves by default, walked through its verbs in JSON and in protobuf. The list
@@ -30,25 +29,35 @@ const PROTOBUF = 'application/vnd.kubernetes.protobuf';
 /** Apply and patches of JSON itself are the same request for all; these kinds have no protobuf form. */
 const JSON_ONLY = new Set(['apiextensions.k8s.io', 'apiregistration.k8s.io']);
 
-function objectOf({ group, version, resource, kind }: Served): Body | undefined {
-  const apiVersion = group === '' ? version : `${group}/${version}`;
-  const own = OBJECTS[`${resource}.${apiVersion}`] as Body | undefined;
-  if (own) return { apiVersion, kind, ...own };
-  const name = tableNames().find((one) => {
-    const { base } = readTable(one);
-    return base['kind'] === kind && base['apiVersion'] === apiVersion;
-  });
-  return name === undefined ? undefined : readTable(name).base;
-}
-
 function pathOf({ group, version, resource, scope }: Served): string {
   const root = group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
   return scope === 'Namespaced' ? `${root}/namespaces/default/${resource}` : `${root}/${resource}`;
 }
 
+async function firstLine(api: RawApi, url: string): Promise<{ type: string; object: Body }> {
+  const reader = await api.watch(url);
+  const event = await reader.next();
+  reader.close();
+  return event as { type: string; object: Body };
+}
+
+/** Of a watch in protobuf: four bytes of length, then the event. */
+async function firstFrame(api: RawApi, url: string): Promise<{ type: string; object: Body }> {
+  const headers = { accept: `${PROTOBUF};stream=watch` };
+  const { stream, close } = await api.open('GET', url, { headers });
+  let bytes: Buffer = Buffer.alloc(0);
+  for await (const chunk of stream) {
+    bytes = Buffer.concat([bytes, chunk as Buffer]);
+    if (bytes.length >= 4 && bytes.length >= 4 + bytes.readUInt32BE(0)) break;
+  }
+  close();
+  const { type, object } = decodeWatchEvent(bytes.subarray(4, 4 + bytes.readUInt32BE(0)));
+  return { type, object: decodeProtobuf(object) as Body };
+}
+
 async function walk(t: ExecutionContext, api: RawApi, one: Served, wire: 'json' | 'protobuf'): Promise<void> {
   const what = `${one.resource}.${one.version}.${one.group} in ${wire}`;
-  const object = objectOf(one);
+  const object = objectOf(one) as Body | undefined;
   t.truthy(object, `${what}: there is an object of the kind`);
   if (!object) return;
   const type = wire === 'json' ? 'application/json' : PROTOBUF;
@@ -80,10 +89,14 @@ async function walk(t: ExecutionContext, api: RawApi, one: Served, wire: 'json' 
     list.items.some(({ metadata }) => metadata.name === made.metadata.name),
     `${what}: list`,
   );
-  if (one.verbs.includes('watch') && wire === 'json') {
-    const reader = await api.watch(`${path}?watch=1&resourceVersion=0`);
-    t.truthy(await reader.next(), `${what}: watch`);
-    reader.close();
+  if (one.verbs.includes('watch')) {
+    const url = `${path}?watch=1&resourceVersion=0&fieldSelector=metadata.name%3D${encodeURIComponent(object.metadata.name)}`;
+    const event = wire === 'json' ? await firstLine(api, url) : await firstFrame(api, url);
+    t.is(event.type, 'ADDED', `${what}: watch`);
+    t.is(event.object.metadata.name, object.metadata.name, `${what}: watch`);
+    // What a list and a watch give is one object.
+    if (event.object.metadata.resourceVersion === got.metadata.resourceVersion)
+      t.deepEqual(event.object, got, what);
   }
   if (one.verbs.includes('patch')) {
     const { apiVersion, kind } = object;
@@ -117,14 +130,19 @@ async function walk(t: ExecutionContext, api: RawApi, one: Served, wire: 'json' 
     }
   }
   if (one.verbs.includes('delete')) await ask('delete', 'DELETE', `${named}?gracePeriodSeconds=0`);
-  if (one.verbs.includes('deletecollection')) {
-    await ask('deletecollection', 'DELETE', `${path}?labelSelector=walked%3D${wire}&gracePeriodSeconds=0`);
-  }
+  await letGo(api, named);
+  if (!one.verbs.includes('deletecollection')) return;
+  const labels = { walked: wire };
+  await ask('create again', 'POST', path, { ...object, metadata: { ...object.metadata, labels } });
+  await ask('deletecollection', 'DELETE', `${path}?labelSelector=walked%3D${wire}&gracePeriodSeconds=0`);
+  await letGo(api, named);
+  t.is((await api.get(named)).status, 404, `${what}: deletecollection`);
+}
+
+/** What protects itself goes when nothing holds it any more. */
+async function letGo(api: RawApi, named: string): Promise<void> {
   const left = await api.get(named, { accept: 'application/json' });
-  // What protects itself goes when nothing holds it any more.
-  if (left.status === 200) {
-    await api.patch(named, 'merge', { metadata: { finalizers: null } });
-  }
+  if (left.status === 200) await api.patch(named, 'merge', { metadata: { finalizers: null } });
 }
 
 for (const wire of ['json', 'protobuf'] as const) {
