@@ -83,6 +83,8 @@ export class Cluster {
   journalBytes: number | undefined;
   /** What an earlier run left on the servers; set by the phase 'facts' of commands that compare with it. */
   applied: AppliedState = new AppliedState({});
+  /** Where a measurement has left our executable for a while, so that it is not sent again. */
+  readonly probes = new Map<Node, { executable: string; close(): Promise<void> }>();
   /** Set by the phase 'pki'. */
   pki: PkiFiles = {};
   /** Set by the phase 'validate-etcd', where the inventory names one. */
@@ -175,9 +177,13 @@ export class Cluster {
     if (this.#locks && !this.dryRun) await (this.#locking ??= this.#lock(this.#locks));
   }
 
-  /** Gives the locks back. */
+  /** Gives the locks back; where none was needed, those that dead runs of this machine have left. */
   async unlock(): Promise<void> {
-    await this.#locks?.release();
+    if (this.#locking !== undefined) await this.#locks?.release();
+    else if (!this.dryRun) {
+      const hosts = this.nodes.flatMap(({ fencedHost }) => (fencedHost === undefined ? [] : [fencedHost]));
+      await this.#locks?.forgetDead(hosts, this.state);
+    }
   }
 
   async #lock(locks: OperatorLocks): Promise<void> {

@@ -2,9 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { codeOf, SlipwayError } from '../base/errors.ts';
 import type { FencedHost } from '../provision/fenced-host.ts';
 import { describeOperator, type Operator } from '../provision/fence.ts';
-import { releaseLock, takeLock, type HeldLock } from '../provision/operator-lock.ts';
+import {
+  readServerLock,
+  releaseDeadLock,
+  releaseLock,
+  takeLock,
+  type HeldLock,
+} from '../provision/operator-lock.ts';
 import type { StateDirectory } from './state-directory.ts';
-import { releaseStateLock, takeStateLock } from './state-lock.ts';
+import { readStateLock, releaseStateLock, takeStateLock } from './state-lock.ts';
 
 /** What a run may do about the locks of others. */
 export interface LockOptions {
@@ -67,6 +73,28 @@ export class OperatorLocks {
         await releaseLock(host, this.#token).catch(() => undefined);
       }),
     );
+  }
+
+  /**
+   * Takes away what dead runs of this machine have left: a run that finds nothing to do takes no lock, and would leave theirs
+   * to keep operators of other machines out. What cannot be looked at is left as it is.
+   */
+  async forgetDead(hosts: readonly FencedHost[], state: StateDirectory): Promise<void> {
+    const isDead = ({ host, pid }: Operator): boolean =>
+      host === this.#options.operator.host && !this.#options.isAlive(pid);
+    const looks = hosts.map(async (host) => {
+      const stands = await readServerLock(host);
+      if (stands && isDead(stands.operator)) await releaseDeadLock(host, stands.token);
+    });
+    const look = async (): Promise<void> => {
+      const stands = await readStateLock(state.path);
+      if (!stands || !isDead(stands.operator)) return;
+      // Taken before it is given back: nobody else's can be removed by mistake.
+      const mine = { token: this.#token, operator: this.#options.operator };
+      await takeStateLock(state.path, mine, isDead);
+      await releaseStateLock(state.path, this.#token);
+    };
+    await Promise.allSettled([...looks, look()]);
   }
 
   async #takeHost(host: FencedHost): Promise<void> {

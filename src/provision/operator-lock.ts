@@ -61,8 +61,29 @@ fi
     );
   }
   if (result.code !== HELD) throw new ScriptError(host, 'taking the lock', result);
-  const [stands = '', encoded = ''] = result.stdout.trim().split('\n');
-  return { token: stands, operator: JSON.parse(Buffer.from(encoded, 'base64').toString()) as Operator };
+  return parseLock(result.stdout);
+}
+
+/** Who holds the lock of a server; undefined where nobody does. */
+export async function readServerLock(host: Host): Promise<HeldLock | undefined> {
+  const text = await runScript(host, 'looking at the lock', `cat ${LOCK_FILE} 2>/dev/null || true\n`);
+  return text.trim() === '' ? undefined : parseLock(text);
+}
+
+function parseLock(text: string): HeldLock {
+  const [token = '', encoded = ''] = text.trim().split('\n');
+  return { token, operator: JSON.parse(Buffer.from(encoded, 'base64').toString()) as Operator };
+}
+
+/** Takes the lock of a dead holder away, unless what it began still runs there: who takes the lock next waits for that. */
+export async function releaseDeadLock(host: Host, token: string): Promise<void> {
+  const script = `[ -e ${LOCK_FILE} ] || exit 0
+${GUARD}
+exec 8>>${BUSY_FILE}
+flock -n -x 8 || exit 0
+[ "$(head -n 1 ${LOCK_FILE} 2>/dev/null)" != '${token}' ] || rm -rf ${LOCK_FOLDER}
+`;
+  await runScript(host, 'taking a dead run’s lock away', script);
 }
 
 /** Gives the lock back where it is still ours. */

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import test from 'ava';
 import { OperatorLocks } from '../../src/bootstrap/operator-locks.ts';
 import { StateDirectory } from '../../src/bootstrap/state-directory.ts';
-import { readStateLock } from '../../src/bootstrap/state-lock.ts';
+import { readStateLock, takeStateLock } from '../../src/bootstrap/state-lock.ts';
 import { FakeHost } from '../../src/provision/fake-host.ts';
 import { FencedHost } from '../../src/provision/fenced-host.ts';
 import { runScript } from '../../src/provision/host.ts';
@@ -214,4 +214,30 @@ test('a run that has looked before another one changed something changes nothing
   );
   await cluster.unlock();
   t.is(await readStateLock(cluster.state.path), undefined);
+});
+
+test('a run that needs no lock takes away what dead runs of its machine have left, and nobody else’s', async (t) => {
+  const encode = (held: { token: string; operator: Operator }): string =>
+    `${held.token}\n${Buffer.from(JSON.stringify(held.operator)).toString('base64')}\n`;
+  const servers = [
+    new LockedHost('a', other('here')),
+    new LockedHost('b', other('elsewhere')),
+    new LockedHost('c'),
+  ];
+  for (const server of servers) {
+    server.when('cat /run/slipway-operator/lock', () => (server.held ? encode(server.held) : ''));
+  }
+  const state = new StateDirectory(mkdtempSync(join(tmpdir(), 'slipway-')));
+  const hosts = servers.map((server) => new FencedHost(server));
+  await takeStateLock(state.path, other('here'), () => false);
+  await locks({ alive: true }).forgetDead(hosts, state);
+  t.is(servers[0]?.held?.token, 'theirs');
+  t.is((await readStateLock(state.path))?.token, 'theirs');
+  await locks({ alive: false }).forgetDead(hosts, state);
+  t.deepEqual(
+    servers.map(({ held }) => held?.token),
+    [undefined, 'theirs', undefined],
+  );
+  t.is(await readStateLock(state.path), undefined);
+  t.true(servers[0]?.scripts.at(-1)?.includes('flock -n -x 8'));
 });
