@@ -3,7 +3,7 @@ import type { VolumeAttachment, VolumeError } from '../../../api/gen/types/stora
 import { forbidden, invalid, required, tooLong } from '../../field-error.ts';
 import type { FieldError } from '../../field-error.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
-import { validateInlineVolume } from '../core/persistentvolumes.ts';
+import { validateInlineVolume } from '../core/persistentvolume-validation.ts';
 import { define, statusOf, statusStrategy } from '../define.ts';
 import { checkFormat, checkImmutable } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';

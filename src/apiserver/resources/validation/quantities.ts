@@ -33,6 +33,13 @@ export function isWholeQuantity(text: string): boolean {
   return read(text).nanos % 1_000_000_000n === 0n;
 }
 
+/** The smallest whole number that is not below, as Go prints it where it knows no quantities. */
+export function roundedUp(text: string): number {
+  const { nanos } = read(text);
+  const whole = nanos / 1_000_000_000n;
+  return Number(nanos > whole * 1_000_000_000n ? whole + 1n : whole);
+}
+
 /** Whether the quantity is a multiple of the unit. */
 export function quantityMultipleOf(text: string, unit: string): boolean {
   const size = read(unit).nanos;

@@ -153,8 +153,10 @@ function defaultDownwardFile(file: {
   if (file.resourceFieldRef) file.resourceFieldRef.divisor ??= '0';
 }
 
-/** Network and cloud disks, which the schema defaults alone. */
-function defaultRemoteVolume(volume: Volume): void {
+export type RemoteVolume = Pick<Volume, 'iscsi' | 'rbd' | 'scaleIO' | 'azureDisk'>;
+
+/** Network and cloud disks, of pods and of volumes. */
+export function defaultRemoteVolume(volume: RemoteVolume): void {
   if (volume.iscsi) volume.iscsi.iscsiInterface ||= 'default';
   if (volume.rbd) {
     volume.rbd.pool ||= 'rbd';

@@ -1,15 +1,16 @@
 import type { Volume } from '../../../../api/gen/types/core-v1.ts';
 import { invalid, notSupported, required } from '../../../field-error.ts';
 import { checkDriverName } from '../../storage/driver-name.ts';
-import { child } from '../../validation/checks.ts';
+import { checkFormat, checkOptionalEnum, child, key } from '../../validation/checks.ts';
 import type { Errors } from '../../validation/checks.ts';
-import { inRangeMessage } from '../../validation/formats.ts';
+import { dnsLabel, inRangeMessage } from '../../validation/formats.ts';
 
 export const REGISTRY = 'must be a host:port pair or multiple pairs separated by commas';
 const QUALIFIED_NAME = 'must be valid format starting with iqn, eui, or naa';
-const ISCSI =
+export const ISCSI =
   /^(iqn\.\d{4}-\d{2}\.([a-zA-Z0-9.-]+)(:[^,;*&$|\s]+)|eui\.[a-zA-Z0-9]{16}|naa\.[a-zA-Z0-9]{32})$/;
 const BLOB = 'https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd';
+const CACHING_MODES = ['None', 'ReadOnly', 'ReadWrite'];
 const MANAGED =
   '/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}';
 
@@ -41,6 +42,19 @@ export function validateDisk(errors: Errors, path: string, source: keyof Volume,
       const why = 'datasetName and datasetUUID can not be specified simultaneously';
       errors.push(invalid(here, 'resource', why));
     }
+  }
+  if (flocker?.datasetName?.includes('/')) {
+    errors.push(invalid(child(here, 'datasetName'), flocker.datasetName, "must not contain '/'"));
+  }
+  for (const name of Object.keys(volume.flexVolume?.options ?? {})) {
+    const domain = `.${(/^([^/]*)\//.exec(name)?.[1] ?? name).toLowerCase()}`;
+    if (!domain.endsWith('.kubernetes.io') && !domain.endsWith('.k8s.io')) continue;
+    const why = 'kubernetes.io and k8s.io namespaces are reserved';
+    errors.push(invalid(key(child(here, 'options'), name), name, why));
+  }
+  for (const field of ['volumeName', 'volumeNamespace'] as const) {
+    const name = volume.storageos?.[field];
+    if (name) checkFormat(errors, child(here, field), name, dnsLabel(name));
   }
   validateIscsi(errors, here, volume.iscsi);
   validateFibre(errors, here, volume.fc);
@@ -90,6 +104,9 @@ function validateCloudDisk(errors: Errors, path: string, volume: Volume): void {
   partition(child(path, 'awsElasticBlockStore'), volume.awsElasticBlockStore?.partition);
   const { azureDisk } = volume;
   if (!azureDisk) return;
+  const disk = child(path, 'azureDisk');
+  checkOptionalEnum(errors, child(disk, 'cachingMode'), azureDisk.cachingMode, CACHING_MODES);
+  checkOptionalEnum(errors, child(disk, 'kind'), azureDisk.kind, ['Dedicated', 'Managed', 'Shared']);
   const uri = azureDisk.diskURI ?? '';
   const isManaged = azureDisk.kind === 'Managed';
   if (uri.startsWith(isManaged ? '/subscriptions/' : 'https://')) return;

@@ -27,7 +27,7 @@ import { requiredSourceFields } from './volume-fields.ts';
 export const FILE_MODE_MESSAGE = 'must be a number between 0 and 0777 (octal), both inclusive';
 const MAX_TOKEN_SECONDS = 2 ** 32;
 
-const HOST_PATH_TYPES = [
+export const HOST_PATH_TYPES = [
   '',
   'BlockDevice',
   'CharDevice',
