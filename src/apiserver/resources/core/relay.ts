@@ -105,7 +105,10 @@ export function send(
     outgoing.on('response', resolve);
     outgoing.on('error', (error) => reject(dialError(error)));
     const isSized = http.headers['content-length'] !== undefined;
-    if (['GET', 'HEAD', 'OPTIONS'].includes(http.method) && !isSized) return void outgoing.end();
+    if (['GET', 'HEAD', 'OPTIONS'].includes(http.method) && !isSized) {
+      outgoing.end();
+      return;
+    }
     // Node frames the body of a POST by itself, that of a DELETE not: it would be taken for a second request.
     if (!isSized) outgoing.setHeader('transfer-encoding', 'chunked');
     http.bodyStream().pipe(outgoing);
