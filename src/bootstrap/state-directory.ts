@@ -7,6 +7,8 @@ import { withRotation } from '../pki/rotation.ts';
 import { withTokenRotation } from '../pki/token-key-rotation.ts';
 import { checkStateLock } from './state-lock.ts';
 
+/** Which snapshot the store is being taken back to, while a run is under way or was cut off. */
+export const SNAPSHOT_RESTORE = 'restore-snapshot.json';
 const PKI_FOLDERS = ['pki', 'identities', 'nodes'];
 
 /**

@@ -28,8 +28,10 @@ Exit codes:
 
 JSON (with --watch one line for each look):
   {"type":"status","cluster":"…","nowMs":0,"servers":[{"name":"cp1","reached":true,"release":"…","units":[…],
-   "certificates":[…],"clockOffsetMs":1,"disks":[…]}],"api":{"servers":[…],"nodes":[…]},"store":{"kind":"etcd",
-   "members":[…]},"nearestExpiry":{"where":"…","notAfterMs":0},"problems":[]}`;
+   "certificates":[…],"clockOffsetMs":1,"disks":[…],"snapshots":{"count":8,"newest":{…},"failed":false}}],"api":{"servers":[…],"nodes":[…]},"store":{"kind":"etcd",
+   "members":[…]},"nearestExpiry":{"where":"…","notAfterMs":0},"drift":{"changes":[{"node":"w1","change":"…","reason":"…"}],
+   "strangers":[{"node":"w1","path":"…"}]},"problems":[]}
+Drift is what "slipway up" would change on servers that run this release, and what others have put beside our units.`;
 
 export function statusCommand(): Command {
   const command = new Command('status').description('tell on one screen how the cluster is');

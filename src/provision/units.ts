@@ -14,6 +14,8 @@ export interface UnitFacts {
   restarts: number;
   /** SLIPWAY_CONFIG of the running process; undefined where it does not run or has none. */
   config: string | undefined;
+  /** Whether its file was changed since systemd read it. */
+  needsReload: boolean;
   /** The file that its process runs, as the kernel says it: with ' (deleted)' behind it where that was replaced. */
   executable: string | undefined;
 }
@@ -27,7 +29,7 @@ const CONFIG_VARIABLE = 'SLIPWAY_CONFIG';
 /** A shell function for the batched probe: `unit NAME` prints tab-separated facts. */
 export const UNIT_PROBE = `
 unit() {
-  values=$(systemctl show "$1" --property=LoadState,ActiveState,SubState,UnitFileState,MainPID,NRestarts 2>/dev/null | tr '\\n' ' ')
+  values=$(systemctl show "$1" --property=LoadState,ActiveState,SubState,UnitFileState,MainPID,NRestarts,NeedDaemonReload 2>/dev/null | tr '\\n' ' ')
   pid=\${values##*MainPID=}; pid=\${pid%% *}
   config= executable=
   if [ "$pid" -gt 0 ] 2>/dev/null; then
@@ -48,6 +50,7 @@ export function parseUnit(values: string, config: string, executable = ''): Unit
     unitFileState: field('UnitFileState'),
     mainPid: Number(field('MainPID')) || 0,
     restarts: Number(field('NRestarts')) || 0,
+    needsReload: field('NeedDaemonReload') === 'yes',
     config: config === '' ? undefined : config,
     executable: executable === '' ? undefined : executable,
   };

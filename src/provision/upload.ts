@@ -15,6 +15,8 @@ export interface Upload {
   mode: number;
   /** The sentence for the ledger. */
   change: string;
+  /** Where the server may have the same file, unpacked, for a while. */
+  copyFrom?: string;
 }
 
 /** What is left of an interrupted upload, and whether the target is complete. */
@@ -46,6 +48,7 @@ else echo 0; fi
   const state = (await runScript(host, `looking for ${file.target}`, look, signal)).trim();
   if (state === 'done') return false;
   const ledgerDirectory = options.ledgerDirectory ?? LEDGER_DIRECTORY;
+  if (file.copyFrom !== undefined && (await copyOver(host, file, file.copyFrom, options))) return true;
   let offset = Number(state);
   if (!(offset >= 0 && offset <= file.sourceBytes)) offset = 0;
   if (offset === 0) {
@@ -61,6 +64,39 @@ else echo 0; fi
   }
   await finish(host, file, part, ledgerDirectory, signal);
   return true;
+}
+
+/** Takes what is on the server already; false where it is not, or not any more, or not the same. */
+async function copyOver(host: Host, file: Upload, from: string, options: UploadOptions): Promise<boolean> {
+  const directory = options.ledgerDirectory ?? LEDGER_DIRECTORY;
+  const temporary = `${file.target}.slipway-new`;
+  const script = `${ledgerFunctions(file.change, directory)}
+[ -f '${from}' ] || exit 65
+make_directory "$(dirname '${file.target}')"
+if ! cp '${from}' '${temporary}' || ! echo '${file.sha256}  ${temporary}' | sha256sum --check --status; then
+  rm -f '${temporary}'
+  exit 65
+fi
+${putInPlace(file)}rm -f '${file.target}'.*.part
+`;
+  const result = await host.tryRun(script, {
+    timeoutMs: 300_000,
+    ...(options.signal ? { signal: options.signal } : {}),
+  });
+  if (result.code === FENCED) throw lockLost(host, result.stdout);
+  return result.code === 0;
+}
+
+/** What is whole gets its mode, stands in the ledger, and takes the target's place. */
+function putInPlace({ target, sha256, mode }: Upload): string {
+  const temporary = `${target}.slipway-new`;
+  return `chmod ${mode.toString(8)} '${temporary}'
+sync '${temporary}'
+ledger "\\"path\\":\\"${target}\\",\\"before\\":$(before '${target}'),\\"after\\":{\\"kind\\":\\"file\\",\\"sha256\\":\\"${sha256}\\",\\"mode\\":\\"${mode.toString(8)}\\",\\"owner\\":\\"root:root\\"}"
+sync "$LEDGER/ledger.jsonl"
+mv -fT '${temporary}' '${target}'
+sync "$(dirname '${target}')"
+`;
 }
 
 async function* counted(file: Upload, offset: number, options: UploadOptions): AsyncGenerator<Uint8Array> {
@@ -87,13 +123,7 @@ if ! ${unpack} || ! echo '${file.sha256}  ${temporary}' | sha256sum --check --st
   rm -f '${part}' '${temporary}'
   exit 65
 fi
-chmod ${file.mode.toString(8)} '${temporary}'
-sync '${temporary}'
-ledger "\\"path\\":\\"${file.target}\\",\\"before\\":$(before '${file.target}'),\\"after\\":{\\"kind\\":\\"file\\",\\"sha256\\":\\"${file.sha256}\\",\\"mode\\":\\"${file.mode.toString(8)}\\",\\"owner\\":\\"root:root\\"}"
-sync "$LEDGER/ledger.jsonl"
-mv -fT '${temporary}' '${file.target}'
-rm -f '${part}'
-sync "$(dirname '${file.target}')"
+${putInPlace(file)}rm -f '${part}'
 `;
   const result = await host.tryRun(script, { timeoutMs: 300_000, ...options });
   if (result.code === FENCED) throw lockLost(host, result.stdout);

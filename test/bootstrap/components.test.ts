@@ -38,6 +38,7 @@ function settle(node: Node, component: Component): void {
     unitFileState: 'enabled',
     mainPid: 7,
     restarts: 0,
+    needsReload: false,
     config: component.config,
     executable: undefined,
   });

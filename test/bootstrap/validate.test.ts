@@ -92,6 +92,7 @@ test('a port that our own process holds is no conflict', async (t) => {
     unitFileState: 'enabled',
     mainPid: 42,
     restarts: 0,
+    needsReload: false,
     config: 'x',
     executable: undefined,
   });

@@ -199,6 +199,45 @@ mv "$file.x" "$file"
   },
 );
 
+labTest('a control plane copies its store to its disk, and the cluster goes back to that copy', async (t) => {
+  const cp1 = cluster.server('cp1');
+  const folder = '/var/lib/slipway/snapshots';
+  t.is((await cp1.exec('systemctl is-active slipway-snapshot.timer')).trim(), 'active');
+  t.is((await cluster.server('w1').exec(`ls -d ${folder} 2>/dev/null || true`)).trim(), '');
+  await cluster.kubectl('create', 'configmap', 'wanted', '--from-literal=a=b');
+  await cp1.exec('systemctl start slipway-snapshot');
+  t.regex(
+    await cp1.exec(`stat -c '%a %U %n' ${folder} ${folder}/*`),
+    /^700 root \S+\n600 root \S+\.snapshot\n$/,
+  );
+  const { json } = await status();
+  t.like(json.servers[0], { snapshots: { count: 1, failed: false } });
+  await cluster.kubectl('delete', 'configmap', 'wanted');
+  await cluster.kubectl('create', 'configmap', 'unwanted');
+  const restore = (name: string, ...flags: string[]) =>
+    slipwayCommand(cluster.lab, 'restore', { ...cluster.upRun, flags: ['--snapshot', name, ...flags] });
+  await cp1.exec(`head -c 300 ${folder}/2*.snapshot >${folder}/20200101T000000Z-r1.snapshot`);
+  for (const [name, flags, code] of [
+    ['cp1:latest', [], 'E_UNCONFIRMED'],
+    ['w1:latest', ['--yes'], 'E_UNKNOWN_SERVER'],
+    ['cp1:20200101T000000Z-r1.snapshot', ['--yes'], 'E_SNAPSHOT'],
+    ['cp1:none.snapshot', ['--yes'], 'E_SNAPSHOT'],
+  ] as const) {
+    const refused = await restore(name, ...flags);
+    t.is(refused.code, 2, name);
+    t.regex(refused.stderr, new RegExp(`\\[${code}\\]`));
+  }
+  await cp1.exec(`rm ${folder}/20200101T000000Z-r1.snapshot`);
+  const { code, stdout, stderr } = await restore('cp1:latest', '--yes');
+  t.is(code, 0, stdout + stderr);
+  await cluster.nodesReady();
+  t.is((await cluster.kubectl('get', 'configmap', 'wanted', '-o', 'jsonpath={.data.a}')).trim(), 'b');
+  t.regex((await cluster.kubectl.try(['get', 'configmap', 'unwanted'])).stderr, /NotFound/);
+  t.regex(await cp1.exec('ls /var/lib/slipway'), /^store\.before-/m);
+  t.deepEqual((await status()).json.problems, []);
+  await cluster.upChangesNothing(t);
+});
+
 labTest('with the API down and a server dead the status tells of both, and the others', async (t) => {
   await cluster.server('cp1').exec('systemctl stop slipway-apiserver');
   await cluster.server('w2').linkDown();

@@ -51,6 +51,7 @@ test('a unit is current when it runs, starts at boot and was started with this c
     unitFileState: 'enabled',
     mainPid: 42,
     restarts: 1,
+    needsReload: false,
     config: 'abc',
     executable: undefined,
   });

@@ -6,6 +6,7 @@ import {
   writeSync,
   mkdtempSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
   readdirSync,
@@ -178,6 +179,30 @@ test('an upload is resumed where it broke off, checked, and done once', async (t
   t.is(lstatSync(target).mode & 0o777, 0o755);
   t.deepEqual(readdirSync(join(dir, 'opt')), ['tool']);
   t.false(await upload(host, file, { ledgerDirectory }));
+});
+
+test('what the server has already is copied there, unless it is gone or another', async (t) => {
+  const { dir, ledgerDirectory } = room();
+  const { source, content, bytes } = compressedFile(dir);
+  const target = join(dir, 'opt/tool');
+  const copyFrom = join(dir, 'there-already');
+  const file = { source, sourceBytes: bytes, compressed: true, sha256: digest(content), target, mode: 0o755 };
+  const bring = async (): Promise<number> => {
+    let sent = 0;
+    const options = { ledgerDirectory, progress: (count: number) => (sent = count) };
+    t.true(await upload(host, { ...file, change: 'bring tool', copyFrom }, options));
+    t.true(readFileSync(target).equals(content));
+    t.is(lstatSync(target).mode & 0o777, 0o755);
+    t.deepEqual(readdirSync(join(dir, 'opt')), ['tool']);
+    rmSync(target);
+    return sent;
+  };
+  t.is(await bring(), bytes, 'it is not there');
+  writeFileSync(copyFrom, 'another');
+  t.is(await bring(), bytes, 'it is another one');
+  writeFileSync(copyFrom, content);
+  writeFileSync(`${target}.${file.sha256.slice(0, 16)}.part`, 'of an earlier run');
+  t.is(await bring(), 0, 'nothing is sent');
 });
 
 test('what a lost connection still delivers does not get into the upload that goes on', async (t) => {

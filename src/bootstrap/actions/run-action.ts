@@ -28,6 +28,7 @@ export async function runAction(options: ActionOptions, phases: readonly Phase[]
     return { changes: cluster.changes, cluster };
   } finally {
     cluster.api?.close();
+    await Promise.all([...cluster.probes.values()].map((probe) => probe.close().catch(() => undefined)));
     // Also after a failure: what was written was written. Who has taken over knows better.
     if (!options.dryRun) await cluster.applied.save(options.state).catch(unlessLost);
     await cluster.unlock();

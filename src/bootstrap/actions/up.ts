@@ -13,6 +13,7 @@ import { facts } from '../phases/facts.ts';
 import { installMissingPackages, needsKeepalived, validateBundle } from '../phases/packages.ts';
 import { pki } from '../phases/pki.ts';
 import { prepareServer } from '../phases/prepare-server.ts';
+import { scheduleSnapshots } from '../phases/snapshots.ts';
 import { importSandboxImage } from '../phases/sandbox-image.ts';
 import { validateRelease } from '../phases/validate-release.ts';
 import { validateServers, validateTogether } from '../phases/validate-servers.ts';
@@ -78,6 +79,7 @@ export const upPhases = (open: ActionOptions['open']): Phase[] => [
     nodes: controlPlanes,
     component: scheduler,
   }),
+  scheduleSnapshots,
   issueBootstrapTokens,
   componentPhase({ id: 'network', title: 'Start the pod network', nodes: allNodes, component: network }),
   keepKubeletTrust,

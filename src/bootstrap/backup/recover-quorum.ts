@@ -133,7 +133,7 @@ ${CURRENT_LINK}/slipway store-copy revision --etcd ${DATABASE}
   const [newest] = revisions.toSorted((a, b) => b.revision - a.revision);
   if (newest === undefined || newest.revision === 0) {
     throw new SlipwayError('E_QUORUM', 'the data of no member can be read', {
-      hint: 'restore the newest backup: slipway restore',
+      hint: 'go back to a snapshot: slipway restore --snapshot SERVER:latest; or restore the newest backup: slipway restore',
     });
   }
   return newest.node;

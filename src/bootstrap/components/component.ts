@@ -71,7 +71,7 @@ export function ownComponent(
 }
 
 /** Whether a file on the server differs from what it must be. */
-function differs(node: Node, file: FileSpec): boolean {
+export function differs(node: Node, file: FileSpec): boolean {
   const found = node.facts.files.get(file.path);
   return (
     found?.sha256 !== sha256(file.content) ||

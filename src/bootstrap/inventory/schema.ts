@@ -131,6 +131,17 @@ export const inventorySchema = z
       })
       .prefault({})
       .describe('The store of several control planes.'),
+    snapshots: z
+      .strictObject({
+        every: z
+          .string()
+          .regex(/^([1-9]\d{0,3}(m|h|d)|never)$/, 'must be a time such as 30m, 6h or 1d, or "never"')
+          .default('6h')
+          .describe('How often each control plane copies the store to its own disk.'),
+        keep: z.int().min(1).max(1000).default(8).describe('How many snapshots each control plane keeps.'),
+      })
+      .prefault({})
+      .describe('Snapshots of the store on the control planes, beside "slipway backup".'),
     packages: z
       .strictObject({
         bundle: z

@@ -7,6 +7,7 @@ import { bootstrapMember, joinMember, keepMembers, markServed, refuseRemoved } f
 import { moveStore } from '../etcd/move-store.ts';
 import { hasEmbeddedStore, hasMovedStore, hasServedEtcd, usesEtcd } from '../etcd/state.ts';
 import { hashFile } from '../hash-file.ts';
+import { SNAPSHOT_RESTORE } from '../state-directory.ts';
 import { controlPlanes, type ClusterPhase, type NodePhase } from '../phase.ts';
 import { progressOf } from './packages.ts';
 
@@ -16,6 +17,14 @@ export const validateEtcd: ClusterPhase = {
   title: 'Check the store',
   kind: 'check',
   run: async (cluster) => {
+    // A store that was put aside is not missing: a new and empty one would take its place.
+    const restore = await cluster.state.read(SNAPSHOT_RESTORE);
+    if (restore !== undefined) {
+      const { node, name } = JSON.parse(restore) as { node: string; name: string };
+      throw new SlipwayError('E_SNAPSHOT', 'a restore of a snapshot was cut off, and must be ended first', {
+        hint: `run "slipway restore --snapshot ${node}:${name}" again: it continues where it stopped`,
+      });
+    }
     if (!usesEtcd(cluster)) return;
     const probed = cluster.controlPlanes.filter((node) => node.probed);
     const embedded = probed.filter(hasEmbeddedStore);

@@ -31,8 +31,17 @@ export async function bringExecutable(node: Node): Promise<void> {
         sourceBytes: release.compressedBytes,
         compressed: true,
       };
-      const file = { ...source, sha256: release.sha256, target, mode: 0o755, change };
+      const probe = node.cluster.probes.get(node);
+      const file = {
+        ...source,
+        sha256: release.sha256,
+        target,
+        mode: 0o755,
+        change,
+        ...(probe ? { copyFrom: probe.executable } : {}),
+      };
       await upload(node.host, file, { signal, progress: progressOf(node, 'executable') });
+      await probe?.close();
     },
     node.facts.executables.has(target) ? 'its content is not that of the release' : 'it is missing',
   );

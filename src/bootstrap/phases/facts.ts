@@ -13,6 +13,7 @@ import {
   STORE_DIRECTORY,
   STORE_FILE,
 } from '../components/files.ts';
+import { SNAPSHOT_DIRECTORY, SNAPSHOT_TIMER } from '../components/snapshots.ts';
 import type { Cluster } from '../cluster.ts';
 import { allNodes, type NodePhase } from '../phase.ts';
 import { CURRENT_LINK, EXECUTABLE_NAMES, executableOf } from '../release.ts';
@@ -24,6 +25,7 @@ const UNITS = [
   ...[...EXECUTABLE_NAMES.slice(1), 'containerd'].map((name) => `${name}.service`),
   ETCD_UNIT,
   KEEPALIVED_UNIT,
+  SNAPSHOT_TIMER,
 ];
 const DISKS = ['/etc', '/opt', '/tmp', '/var/lib', '/var/log', '/run'] as const;
 
@@ -47,7 +49,13 @@ export const probeRequest = ({ release, etcdBinary }: Cluster): ProbeRequest => 
     '/var/lib/slipway/packages/bundle.tar',
   ],
   executables: [executableOf(release)],
-  directories: [STORE_DIRECTORY, MOVED_STORE_DIRECTORY, ETCD_DIRECTORY, ETCD_MEMBER_DIRECTORY],
+  directories: [
+    STORE_DIRECTORY,
+    MOVED_STORE_DIRECTORY,
+    ETCD_DIRECTORY,
+    ETCD_MEMBER_DIRECTORY,
+    SNAPSHOT_DIRECTORY,
+  ],
   disks: DISKS,
   users: [SERVICE_USER, ETCD_USER],
   sysctls: Object.keys(SYSCTLS),

@@ -1,5 +1,6 @@
 import { runScript } from '../../provision/host.ts';
 import type { Node } from '../cluster.ts';
+import { SNAPSHOT_DIRECTORY } from '../components/snapshots.ts';
 import { ETCD_DIRECTORY, ETCD_UNIT } from '../components/etcd.ts';
 import {
   AUDIT_LOG_DIRECTORY,
@@ -17,6 +18,7 @@ const IDENTITY = [
   STORE_DIRECTORY,
   MOVED_STORE_DIRECTORY,
   AUDIT_LOG_DIRECTORY,
+  SNAPSHOT_DIRECTORY,
 ];
 
 /** Stops the containers that are left, and takes identity and data of the cluster from the server. */

@@ -37,12 +37,14 @@ const portsToOpen = (node: Node, cluster: Cluster): number[] => [
 
 /**
  * Measures the ways from each of these servers to every server of the cluster, and the disks of control planes. Where one
- * cannot be measured the others are. Nothing stays on any server.
+ * cannot be measured the others are. Nothing stays on any server, but with `keep` the executable, until it is installed or the
+ * run ends (Cluster.probes).
  */
 export async function measureAll(
   cluster: Cluster,
   nodes: readonly Node[],
   looks: ReadonlyMap<Node, Look>,
+  keep = false,
 ): Promise<Measurements> {
   const failed = new Map<Node, string>();
   const results = new Map<Node, MeasureResult>();
@@ -71,8 +73,15 @@ export async function measureAll(
       const diskDirectory = node.isControlPlane ? { diskDirectory: STORE_DIRECTORY } : {};
       results.set(node, await session.measure({ token, targets, ...diskDirectory }));
     });
+    if (keep) {
+      await each(async (session) => {
+        await session.endMeasuring();
+        cluster.probes.set(session.node, session);
+      });
+    }
   } finally {
-    await Promise.all(sessions.map((session) => session.close()));
+    const over = sessions.filter((session) => cluster.probes.get(session.node) !== session);
+    await Promise.all(over.map((session) => session.close()));
   }
   return { results, failed };
 }

@@ -48,7 +48,7 @@ export function qualify(): Phase[] {
       findings.push(...checkLooksTogether(looks));
       const nodes = newcomers(cluster);
       if (nodes.length > 0)
-        findings.push(...checkMeasurements(cluster, await measureAll(cluster, nodes, looks)));
+        findings.push(...checkMeasurements(cluster, await measureAll(cluster, nodes, looks, true)));
       refuse(cluster, findings);
     },
   };

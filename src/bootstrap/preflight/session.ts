@@ -17,6 +17,7 @@ export class ProbeSession {
   readonly node: Node;
   readonly #directory = `/run/slipway-preflight-${randomBytes(8).toString('hex')}`;
   readonly #end = Promise.withResolvers<void>();
+  readonly #measured = Promise.withResolvers<void>();
   #guard: Promise<unknown> = Promise.resolve();
   #listener: Promise<unknown> = Promise.resolve();
 
@@ -39,7 +40,9 @@ for try in 1 2 3 4 5 6 7 8 9 10; do
   rm -rf ${at} && exit 0
   sleep 0.2
 done`;
-    this.#guard = host.pipe(guard, this.#untilEnd(), { timeoutMs: LIFETIME_MS + 30_000 }).catch(() => {});
+    this.#guard = host
+      .pipe(guard, untilThen('\n', this.#end.promise), { timeoutMs: LIFETIME_MS + 30_000 })
+      .catch(() => {});
     const upload = `set -e
 n=0
 while [ ! -d ${at} ]; do n=$((n + 1)); [ $n -lt 100 ] || exit 1; sleep 0.05; done
@@ -60,7 +63,7 @@ chmod 700 ${at}/slipway`;
     const failed = Promise.withResolvers<never>();
     failed.promise.catch(() => {});
     this.#listener = host
-      .pipe(`${this.#directory}/slipway probe listen`, this.#untilEnd(text), {
+      .pipe(`${this.#directory}/slipway probe listen`, untilThen(text, this.#measured.promise), {
         timeoutMs: LIFETIME_MS + 30_000,
       })
       .then(
@@ -84,18 +87,30 @@ cat ${readyFile}
     return parse(this.node, result.stdout) as MeasureResult;
   }
 
+  /** Our executable, as long as the session is open. */
+  get executable(): string {
+    return `${this.#directory}/slipway`;
+  }
+
+  /** Ends the listener alone: what is installed next is the same executable, which must not be sent twice. */
+  async endMeasuring(): Promise<void> {
+    this.#measured.resolve();
+    await this.#listener.catch(() => undefined);
+  }
+
   /** Ends the listener, removes the folder, and resolves when both have happened. */
   async close(): Promise<void> {
+    this.#measured.resolve();
     this.#end.resolve();
     await Promise.all([this.#guard, this.#listener]);
   }
+}
 
-  /** An input that stays open as long as the session. */
-  async *#untilEnd(first = ''): AsyncGenerator<Uint8Array> {
-    // A chunk at once: some streams open with the first one only.
-    yield Buffer.from(first || '\n');
-    await this.#end.promise;
-  }
+/** An input that stays open until then. */
+async function* untilThen(first: string, then: Promise<void>): AsyncGenerator<Uint8Array> {
+  // A chunk at once: some streams open with the first one only.
+  yield Buffer.from(first);
+  await then;
 }
 
 async function* once(text: string): AsyncGenerator<Uint8Array> {

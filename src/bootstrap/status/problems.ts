@@ -1,5 +1,7 @@
+import { rfc3339 } from '../../base/clock.ts';
 import { DAY_MS } from '../../pki/issue.ts';
 import type { Cluster } from '../cluster.ts';
+import { intervalMs } from '../components/snapshots.ts';
 import type { ClusterStatus } from './status.ts';
 
 const WARN_EXPIRY_MS = 30 * DAY_MS;
@@ -16,6 +18,8 @@ export function findProblems(status: Omit<ClusterStatus, 'problems'>, cluster: C
     ...apiProblems(status),
     ...storeProblems(status, cluster),
     ...releaseProblems(status, cluster),
+    ...snapshotProblems(status, cluster),
+    ...driftProblems(status),
     ...expiryProblems(status),
   ];
 }
@@ -92,6 +96,43 @@ function releaseProblems({ servers }: Found, { release }: Cluster): string[] {
         : [`${server.name} has ${server.release ?? 'no release'}, this is ${release.id}`]),
     ];
   });
+}
+
+/** A timer that does not run is drift. One that was missed twice is one that does not work. */
+function snapshotProblems({ servers, nowMs }: Found, { inventory }: Cluster): string[] {
+  const everyMs = intervalMs(inventory.snapshots.every);
+  return servers.flatMap((server) => {
+    if (!server.reached || server.snapshots === undefined) return [];
+    const { name, snapshots } = server;
+    const { failed, newest } = snapshots;
+    if (failed)
+      return [`${name}: the last snapshot of the store failed: see "journalctl -u slipway-snapshot"`];
+    if (everyMs === undefined || newest === undefined) return [];
+    const ageMs = nowMs - newest.takenMs;
+    return ageMs > 3 * everyMs ? [`${name}: no snapshot of the store since ${rfc3339(newest.takenMs)}`] : [];
+  });
+}
+
+/** Units that do not run are told of already. */
+function driftProblems({ drift, servers }: Found): string[] {
+  if (drift.error !== undefined)
+    return [`the servers could not be compared with the inventory: ${drift.error}`];
+  const isTold = (node: string | undefined, change: string): boolean => {
+    const unit = /^(?:re)?start (\S+)\.service$/.exec(change)?.[1];
+    const server = servers.find(({ name }) => name === node);
+    return (
+      server?.reached === true && server.units.some(({ name, state }) => name === unit && state !== 'active')
+    );
+  };
+  return [
+    ...drift.changes
+      .filter(({ node, change }) => !isTold(node, change))
+      .map(
+        ({ node, change, reason }) =>
+          `${node ?? 'the state directory'} is not what the inventory says: "slipway up" would ${change}${reason === undefined ? '' : ` (${reason})`}`,
+      ),
+    ...drift.strangers.map(({ node, path }) => `${node}: ${path} changes a unit of ours, and is not ours`),
+  ];
 }
 
 function expiryProblems({ nearestExpiry, nowMs }: Found): string[] {

@@ -18,7 +18,9 @@ export function renderStatus(status: ClusterStatus): string[] {
     '',
     `nodes         ${nodes}`,
     ...storeLines(store),
+    ...snapshotLines(status),
     `certificates  first to expire: ${expiry}`,
+    `drift         ${driftLine(status)}`,
     '',
     ...(problems.length === 0 ? ['all is well'] : problems.map((problem) => `! ${problem}`)),
   ];
@@ -69,6 +71,27 @@ function storeLines(store: ClusterStatus['store']): string[] {
     const what = answers ? `${role}, ${(bytes / 1e6).toFixed(1)} MB${where}` : 'no answer';
     return `${index === 0 ? 'store       ' : '            '}  ${name}: ${what}`;
   });
+}
+
+function snapshotLines({ servers }: ClusterStatus): string[] {
+  const takers = servers.flatMap((server) => (server.reached && server.snapshots ? [server] : []));
+  return takers.map(({ name, snapshots }, index) => {
+    const { count = 0, newest } = snapshots ?? {};
+    const text = newest
+      ? `${count}, the newest ${newest.name} (${(newest.bytes / 1e6).toFixed(1)} MB)`
+      : 'none yet';
+    return `${index === 0 ? 'snapshots   ' : '            '}  ${name}: ${text}`;
+  });
+}
+
+/** How many differences each server has; which ones is told below. */
+function driftLine({ drift }: ClusterStatus): string {
+  if (drift.error !== undefined) return 'unknown';
+  const counts = new Map<string, number>();
+  for (const { node = 'state directory' } of [...drift.changes, ...drift.strangers]) {
+    counts.set(node, (counts.get(node) ?? 0) + 1);
+  }
+  return counts.size === 0 ? 'none' : [...counts].map(([node, count]) => `${node}: ${count}`).join(', ');
 }
 
 /** Columns as wide as their widest cell. */

@@ -5,6 +5,7 @@ import { Cluster, type Node } from '../cluster.ts';
 import { SUPER_ADMIN } from '../../pki/identities.ts';
 import { askApi, askEtcd, type ApiStatus, type StoreStatus } from './cluster-status.ts';
 import { findProblems } from './problems.ts';
+import { findDrift, type Drift } from './drift.ts';
 import { askServer, type ServerStatus } from './server-status.ts';
 
 export interface ReachedServer extends ServerStatus {
@@ -29,11 +30,15 @@ export interface ClusterStatus {
   store: StoreStatus | undefined;
   /** The certificate that expires first, on a server or in the state directory. */
   nearestExpiry: { where: string; notAfterMs: number } | undefined;
+  /** Of the servers that were reached and run the release of this slipway. */
+  drift: Drift;
   /** What is wrong, in sentences; empty where all is well. */
   problems: string[];
 }
 
 const ASK_MS = 8000;
+/** A watch compares the servers with the inventory so often; all else it asks at each look. */
+const DRIFT_MS = 30_000;
 
 /**
  * Looks at a cluster as often as asked, over connections that stay open. Whatever does not answer is told as such:
@@ -43,11 +48,14 @@ export class StatusWatch {
   /** Whose servers are connected as far as they were reached. */
   readonly cluster: Cluster;
   readonly #open: ActionOptions['open'];
+  readonly #options: ActionOptions;
   readonly #hashed = new Map<string, string>();
+  #drift: { drift: Drift; atMs: number } | undefined;
 
   constructor(options: ActionOptions) {
     this.cluster = new Cluster(options);
     this.#open = options.open;
+    this.#options = options;
   }
 
   async look(): Promise<ClusterStatus> {
@@ -64,7 +72,7 @@ export class StatusWatch {
       cluster.controlPlanes.filter((node) =>
         reached.some((server) => server.name === node.name && test(server)),
       );
-    const [api, store] = await Promise.all([
+    const [api, store, drift] = await Promise.all([
       askApi(
         cluster,
         has(() => true),
@@ -73,6 +81,7 @@ export class StatusWatch {
         reached,
         has(({ etcd }) => etcd),
       ),
+      this.#driftOf(reached),
     ]);
     const status = {
       cluster: cluster.inventory.cluster.name,
@@ -81,6 +90,7 @@ export class StatusWatch {
       api,
       store,
       nearestExpiry: this.#nearestExpiry(reached),
+      drift,
     };
     return { ...status, problems: findProblems(status, cluster) };
   }
@@ -104,6 +114,17 @@ export class StatusWatch {
       node.disconnect();
       return { name: node.name, reached: false, message: messageOf(error) };
     }
+  }
+
+  /** Servers of another release differ in everything: that they do is told by itself. */
+  async #driftOf(reached: readonly ReachedServer[]): Promise<Drift> {
+    const nowMs = this.cluster.clock.monotonicMs();
+    if (this.#drift !== undefined && nowMs - this.#drift.atMs < DRIFT_MS) return this.#drift.drift;
+    const same = reached.filter(({ release }) => release === this.cluster.release.id);
+    const nodes = this.cluster.nodes.filter(({ name }) => same.some((server) => server.name === name));
+    const drift = await findDrift(this.#options, nodes);
+    this.#drift = { drift, atMs: nowMs };
+    return drift;
   }
 
   async #store(reached: readonly ReachedServer[], etcd: Node[]): Promise<StoreStatus | undefined> {
