@@ -89,6 +89,20 @@ test('JSON patch applies to a copy', (t) => {
   t.deepEqual(original, { a: [1, 2], b: { c: 'd' } });
 });
 
+test('JSON patch: copies of copies end before they fill the memory', (t) => {
+  const doubling = Array.from({ length: 60 }, (_, n) => ({ op: 'copy', from: '', path: `/k${n}` }));
+  const error = t.throws<PatchError>(() => applyJsonPatch({ a: 'x'.repeat(1000) }, doubling), {
+    instanceOf: PatchError,
+  });
+  t.is(error?.status, 422);
+  t.regex(
+    error?.message ?? '',
+    /^Unable to complete the copy, the accumulated size increase of copy is \d+, /,
+  );
+  const few = doubling.slice(0, 5);
+  t.is(Object.keys(applyJsonPatch({ a: 'x' }, few) as object).length, 6);
+});
+
 test('JSON patch: what does not fit the object is 422, what is no patch 400, what is too long 413', (t) => {
   const status = (patch: unknown): number | undefined =>
     t.throws<PatchError>(() => applyJsonPatch({ a: 1 }, patch), { instanceOf: PatchError })?.status;

@@ -6,6 +6,8 @@ import { PatchError } from './errors.ts';
 
 /** Upstream's limit (apiserver's endpoints/handlers/patch.go). */
 const MAX_OPERATIONS = 10_000;
+/** Upstream's limit on what all copies together may add (--json-patch-max-copy-bytes): each may double the object. */
+const MAX_COPY_BYTES = 3 * 1024 * 1024;
 const OPERATIONS: ReadonlySet<unknown> = new Set(['add', 'remove', 'replace', 'move', 'copy', 'test']);
 
 /**
@@ -26,10 +28,53 @@ export function applyJsonPatch(original: object, patch: unknown): unknown {
   for (const operation of patch) checkOperation(operation);
   try {
     // Our own copy: the library's goes through JSON, which knows no bigint.
-    return jsonPatch.applyPatch<unknown>(deepClone(original), patch as Operation[], true, true).newDocument;
+    return applyAll(deepClone(original), patch as Operation[]);
   } catch (error) {
+    if (error instanceof PatchError) throw error;
     throw new PatchError(422, describe(error), error);
   }
+}
+
+function applyAll(object: unknown, patch: readonly Operation[]): unknown {
+  let copied = 0;
+  let document = object;
+  for (const [index, operation] of patch.entries()) {
+    if (operation.op === 'copy') {
+      copied += sizeAt(document, operation.from, MAX_COPY_BYTES);
+      if (copied > MAX_COPY_BYTES) {
+        throw new PatchError(
+          422,
+          `Unable to complete the copy, the accumulated size increase of copy is ${copied}, exceeding the limit ${MAX_COPY_BYTES}`,
+        );
+      }
+    }
+    document = jsonPatch.applyOperation<unknown>(document, operation, true, true, true, index).newDocument;
+  }
+  return document;
+}
+
+/** About the bytes that the value at a pointer is in JSON; what is larger than the limit is not counted to its end. */
+function sizeAt(document: unknown, pointer: unknown, limit: number): number {
+  if (typeof pointer !== 'string') return 0;
+  let at = document;
+  for (const part of pointer.split('/').slice(1)) {
+    if (!isObject(at) && !Array.isArray(at)) return 0;
+    at = (at as JsonObject)[part.replaceAll('~1', '/').replaceAll('~0', '~')];
+  }
+  const left: unknown[] = [at];
+  let size = 0;
+  while (left.length > 0 && size <= limit) {
+    const value = left.pop();
+    if (typeof value === 'string') size += value.length + 2;
+    else if (typeof value !== 'object' || value === null) size += 4;
+    else {
+      for (const [name, item] of Object.entries(value)) {
+        size += Array.isArray(value) ? 1 : name.length + 4;
+        left.push(item);
+      }
+    }
+  }
+  return size;
 }
 
 function checkOperation(operation: unknown): void {
