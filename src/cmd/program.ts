@@ -72,7 +72,7 @@ const COMMANDS: Record<string, Entry> = {
     load: async () => (await import('./journal.ts')).journalCommand(),
   },
   undo: {
-    summary: 'put back what one step changed on its server',
+    summary: 'put back what steps changed on their servers',
     group: 'Commands:',
     load: async () => (await import('./undo.ts')).undoCommand(),
   },

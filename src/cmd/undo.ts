@@ -4,7 +4,7 @@ import { addOperatorOptions, EXIT_CODES, printLine, runOperation, type OperatorF
 
 const EXAMPLES = `
 Examples:
-  slipway undo 1790000000000.17 --inventory cluster.yaml            puts back on the server what that step changed
+  slipway undo 1790000000000.17 --inventory cluster.yaml            puts back on its server what that step changed
   slipway undo 1790000000000.17 --inventory cluster.yaml --dry-run
 
 "slipway journal" lists the steps. A step is undone where no later one has changed the same thing: undo the newest first.
@@ -14,31 +14,32 @@ ${EXIT_CODES}`;
 
 export function undoCommand(): Command {
   const command = new Command('undo')
-    .description('put back what one step changed on its server')
-    .argument('<step>', 'its id, as "slipway journal" has it');
+    .description('put back what steps changed on their servers')
+    .argument('<step...>', 'ids, as "slipway journal" has them: undone in this order');
   return addOperatorOptions(command)
     .option('--dry-run', 'show what would be done, and change nothing')
     .addHelpText('after', EXAMPLES)
-    .action(async (step: string, flags: OperatorFlags) => {
-      const { undoStep } = await import('../bootstrap/actions/undo.ts');
+    .action(async (steps: string[], flags: OperatorFlags) => {
+      const { undoSteps } = await import('../bootstrap/actions/undo.ts');
       await runOperation(
         flags,
-        (options) => undoStep(options, step),
+        (options) => undoSteps(options, steps),
         (result, durationMs) => tellResult(result, flags, durationMs),
       );
     });
 }
 
-function tellResult(result: UndoResult, flags: OperatorFlags, durationMs: number): void {
-  const { step, alreadyUndone, left, changes } = result;
+function tellResult({ undone, changes }: UndoResult, flags: OperatorFlags, durationMs: number): void {
   const seconds = Number((durationMs / 1000).toFixed(1));
   if (flags.output === 'json') {
-    printLine(
-      JSON.stringify({ type: 'done', step: step.id, alreadyUndone, left, changes: changes.length, seconds }),
-    );
+    const steps = undone.map(({ step, ...rest }) => ({ step: step.id, ...rest }));
+    printLine(JSON.stringify({ type: 'done', steps, changes: changes.length, seconds }));
     return;
   }
-  const what = alreadyUndone ? 'was undone before' : flags.dryRun ? 'would be undone' : 'is undone';
-  printLine(`${step.id} (${step.change}) ${what}, in ${seconds} s`);
-  for (const line of left) printLine(`  ! ${line}`);
+  for (const { step, alreadyUndone, left } of undone) {
+    const what = alreadyUndone ? 'was undone before' : flags.dryRun ? 'would be undone' : 'is undone';
+    printLine(`${step.id} (${step.change}) ${what}`);
+    for (const line of left) printLine(`  ! ${line}`);
+  }
+  printLine(`${changes.length} changes${flags.dryRun ? ' would be made' : ''}, in ${seconds} s`);
 }

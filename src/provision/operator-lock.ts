@@ -66,7 +66,9 @@ fi
 
 /** Who holds the lock of a server; undefined where nobody does. */
 export async function readServerLock(host: Host): Promise<HeldLock | undefined> {
-  const text = await runScript(host, 'looking at the lock', `cat ${LOCK_FILE} 2>/dev/null || true\n`);
+  const text = await runScript(host, 'looking at the lock', `cat ${LOCK_FILE} 2>/dev/null || true\n`, {
+    timeoutMs: 10_000,
+  });
   return text.trim() === '' ? undefined : parseLock(text);
 }
 

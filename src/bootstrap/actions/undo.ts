@@ -3,37 +3,42 @@ import { rfc3339 } from '../../base/clock.ts';
 import { runScript } from '../../provision/host.ts';
 import { planStepUndo, type StepUndo } from '../../provision/undo-step.ts';
 import { readLedger, undo as undoOnServer } from '../../provision/undo.ts';
-import type { Cluster, Node } from '../cluster.ts';
+import type { Node } from '../cluster.ts';
 import { readJournal, type JournalStep } from '../journal.ts';
 import { allNodes, type ClusterPhase, type NodePhase, type Phase } from '../phase.ts';
 import { connect } from '../phases/connect.ts';
 import { unitTracesScript } from '../reset/traces.ts';
 import { runAction, type ActionOptions, type ActionResult } from './run-action.ts';
 
-export interface UndoResult extends ActionResult {
+/** One step, undone. */
+export interface UndoneStep {
   step: JournalStep;
-  /** The step had been undone before: nothing was changed. */
+  /** It had been undone before: nothing was changed. */
   alreadyUndone: boolean;
   /** What could not be put back, in sentences. */
   left: string[];
 }
 
-/**
- * Undoes one step on its server: what it changed there is as it stood before it. Again is harmless. Refuses, before anything
- * is changed, a step whose things a later step has changed as well. Errors: E_UNDO, PhaseError.
- */
-export async function undoStep(options: ActionOptions, id: string): Promise<UndoResult> {
-  const result: Omit<UndoResult, keyof ActionResult> = {
-    step: await findStep(options, id),
-    alreadyUndone: false,
-    left: [],
-  };
-  const done = await runAction(options, undoPhases(options.open, result));
-  return { ...done, ...result };
+export interface UndoResult extends ActionResult {
+  undone: UndoneStep[];
 }
 
-async function findStep({ state, inventory }: ActionOptions, id: string): Promise<JournalStep> {
-  const step = (await readJournal(state)).find((each) => each.id === id);
+/**
+ * Undoes steps on their servers, in the order that is given: what a step changed there is as it stood before it. Again is
+ * harmless. Refuses, before anything is changed, a step whose things a later step has changed as well. Errors: E_UNDO,
+ * E_UNKNOWN_SERVER, PhaseError.
+ */
+export async function undoSteps(options: ActionOptions, ids: readonly string[]): Promise<UndoResult> {
+  const journal = await readJournal(options.state);
+  const undone = ids.map((id): UndoneStep => {
+    const step = findStep(journal, id, options);
+    return { step, alreadyUndone: false, left: [] };
+  });
+  return { ...(await runAction(options, undoPhases(options.open, undone))), undone };
+}
+
+function findStep(journal: readonly JournalStep[], id: string, { inventory }: ActionOptions): JournalStep {
+  const step = journal.find((each) => each.id === id);
   if (step === undefined) {
     throw new SlipwayError('E_UNDO', `the journal has no step ${id}`, {
       hint: 'see them with "slipway journal"',
@@ -58,72 +63,85 @@ async function findStep({ state, inventory }: ActionOptions, id: string): Promis
   return step;
 }
 
-function undoPhases(open: ActionOptions['open'], result: Omit<UndoResult, keyof ActionResult>): Phase[] {
-  const { step } = result;
-  const plans = new WeakMap<Cluster, StepUndo>();
+function undoPhases(open: ActionOptions['open'], undone: readonly UndoneStep[]): Phase[] {
+  const plans = new Map<UndoneStep, StepUndo>();
   const select: ClusterPhase = {
     id: 'undo-request',
     title: 'Read the request',
     kind: 'check',
     run: async (cluster) => {
-      cluster.targets = cluster.nodes.filter(({ name }) => name === step.node);
+      cluster.targets = cluster.nodes.filter(({ name }) => undone.some(({ step }) => step.node === name));
     },
   };
   const look: NodePhase = {
     id: 'ledger',
-    title: 'Read the ledger of the server',
+    title: 'Read the ledgers',
     kind: 'check',
     nodes: allNodes,
-    run: async (node, cluster) => {
-      const plan = planStepUndo(await readLedger(node.host, { signal: cluster.signal }), step.id);
-      if (plan === undefined) {
-        throw new SlipwayError(
-          'E_UNDO',
-          `the ledger of ${node.name} has nothing of step ${step.id} (${step.change})`,
-          {
-            hint: 'it changed nothing that is recorded, or the server was reset since',
-          },
-        );
-      }
-      if (plan.obstacles.length > 0) {
-        throw new SlipwayError(
-          'E_UNDO',
-          `step ${step.id} (${step.change}) cannot be undone alone: ${plan.obstacles.join('; ')}`,
-          { hint: 'undo the newest steps first, or correct the inventory and run "slipway up"' },
-        );
-      }
-      result.alreadyUndone = plan.alreadyUndone;
-      plans.set(cluster, plan);
+    run: async (node) => {
+      for (const [one, plan] of await planAll(node, undone)) plans.set(one, plan);
     },
   };
-  const undoIt: NodePhase = {
+  const undoAll: ClusterPhase = {
     id: 'undo',
-    title: 'Undo the step',
+    title: 'Undo the steps',
     kind: 'change',
-    nodes: allNodes,
-    run: async (node, cluster) => {
-      const plan = plans.get(cluster);
-      if (plan === undefined || plan.alreadyUndone) return;
-      await node.change(`undo step ${step.id}: ${step.change}`, async () => {
-        result.left.push(...(await putBack(node, step, plan)));
-      });
+    run: async (cluster) => {
+      for (const one of undone) {
+        const plan = plans.get(one);
+        const node = cluster.targets.find(({ name }) => name === one.step.node);
+        if (plan === undefined || node === undefined) continue;
+        one.alreadyUndone = plan.alreadyUndone;
+        if (plan.alreadyUndone) continue;
+        await node.change(`undo step ${one.step.id}: ${one.step.change}`, async () => {
+          one.left = await putBack(node, one.step, plan);
+        });
+      }
     },
   };
-  return [select, connect(open), look, undoIt];
+  return [select, connect(open), look, undoAll];
 }
 
-async function putBack(node: Node, step: JournalStep, { steps, started }: StepUndo): Promise<string[]> {
+/** How each of the steps of a server is undone, when those before it in the list have been. E_UNDO. */
+async function planAll(node: Node, undone: readonly UndoneStep[]): Promise<Array<[UndoneStep, StepUndo]>> {
+  const entries = await readLedger(node.host, { signal: node.cluster.signal });
+  return undone
+    .filter(({ step }) => step.node === node.name)
+    .map((one) => {
+      const { id, change } = one.step;
+      const plan = planStepUndo(entries, id);
+      if (plan === undefined) {
+        throw new SlipwayError('E_UNDO', `the ledger of ${node.name} has nothing of step ${id} (${change})`, {
+          hint: 'it changed nothing that is recorded, or the server was reset since',
+        });
+      }
+      if (plan.obstacles.length > 0) {
+        const why = plan.obstacles.join('; ');
+        throw new SlipwayError('E_UNDO', `step ${id} (${change}) cannot be undone alone: ${why}`, {
+          hint: 'undo the newest steps first, or correct the inventory and run "slipway up"',
+        });
+      }
+      entries.push(recordOf(node, id));
+      return [one, plan];
+    });
+}
+
+const recordOf = (
+  { cluster }: Node,
+  id: string,
+): { time: string; step: string; change: string; undone: string } => ({
+  time: rfc3339(cluster.clock.now()),
+  step: '',
+  change: `undo step ${id}`,
+  undone: id,
+});
+
+async function putBack(node: Node, { id }: JournalStep, { steps, started }: StepUndo): Promise<string[]> {
   const { cluster, host } = node;
   const options = { signal: cluster.signal };
   const packages = steps.flatMap((one) => (one.kind === 'packages' ? one.packages : []));
   // What a process leaves in the kernel and on the disk is not in the ledger: it stood nowhere before.
   const traces = unitTracesScript({ units: started, packages, dnsAddress: cluster.dnsAddress });
   if (traces !== '') await runScript(host, 'cleaning up', traces, { timeoutMs: 300_000, ...options });
-  const record = {
-    time: rfc3339(cluster.clock.now()),
-    step: '',
-    change: `undo step ${step.id}`,
-    undone: step.id,
-  };
-  return await undoOnServer(host, steps, { ...options, record });
+  return await undoOnServer(host, steps, { ...options, record: recordOf(node, id) });
 }
