@@ -6,7 +6,8 @@ import { BASE_ENVIRONMENT } from '../../src/apiserver/cel/base-environment.ts';
 import { DYN } from '../../src/cel/types.ts';
 import { answerOf, jsonValueOf } from '../helpers/cel.ts';
 
-const RUNS = { seed: 20_241_124, numRuns: 2_000 };
+const wanted = process.env['FUZZ_RUNS'];
+const RUNS = wanted ? { numRuns: Number(wanted) } : { seed: 20_241_124, numRuns: 2_000 };
 const LIMIT = 100_000;
 const TOKENS = [
   ...Array.from('()[]{}.,:?!-+*/%<>=&|"\'`\\ \n'),
