@@ -16,7 +16,7 @@ import type { Random } from './registry/registry-env.ts';
 
 const TLS_RELOAD_MS = 60_000;
 /** How long requests that are under way may take to finish when the server stops. */
-const DRAIN_MS = 5000;
+const DRAIN_MS = 15_000;
 
 const systemRandom: Random = { uuid: () => randomUUID(), below: (limit) => randomInt(limit) };
 

@@ -117,7 +117,10 @@ const simulation = (roll: Roll, stages: readonly Stage[]): ClusterPhase => ({
     const client = apiOf(cluster);
     const versions = await lookAtVersions(cluster, client);
     roll.from = [...versions.releases.values()].find((id) => id !== cluster.release.id);
-    roll.findings.push(...checkSkew(cluster.release, versions, roll.request.direction));
+    const skew = checkSkew(cluster.release, versions, roll.request.direction);
+    // Nobody may ignore these: an older release may not be able to read what a newer one has stored.
+    if (!cluster.dryRun) refuseWhereMust(skew);
+    roll.findings.push(...skew);
     roll.findings.push(...simulate(await takePicture(cluster, client, roll.request), stages, roll.request));
     for (const finding of roll.findings) {
       const tolerated = finding.severity === 'must' && roll.request.ignoreFindings;
