@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf, SlipwayError } from '../base/errors.ts';
 import { describeOperator, type Operator } from '../provision/fence.ts';
 import type { HeldLock } from '../provision/operator-lock.ts';
 
 const FILE = 'operator.lock';
+/** Nobody takes a lock for so long. */
+const ABANDONED_MS = 60_000;
 /** Others come and go while we look: so often is it tried. */
 const TRIES = 20;
 
@@ -23,6 +25,7 @@ export async function takeStateLock(
   const old = `${own}.old`;
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await writeFile(own, JSON.stringify(mine), { mode: 0o600, flush: true });
+  await sweep(directory, own);
   try {
     for (let attempt = 0; attempt < TRIES; attempt += 1) {
       if (await tryLink(own, lock)) return undefined;
@@ -41,6 +44,17 @@ export async function takeStateLock(
   } finally {
     await rm(own, { force: true });
     await rm(old, { force: true });
+  }
+}
+
+/** Removes what runs that were killed while they took the lock have left beside it. */
+async function sweep(directory: string, own: string): Promise<void> {
+  const { mtimeMs: nowMs } = await stat(own);
+  const names = (await readdir(directory)).filter((name) => name.startsWith(`${FILE}.`));
+  for (const name of names) {
+    const path = join(directory, name);
+    const ageMs = nowMs - ((await stat(path).catch(ignoreMissing))?.mtimeMs ?? nowMs);
+    if (ageMs > ABANDONED_MS) await rm(path, { force: true });
   }
 }
 
@@ -85,6 +99,6 @@ async function tryLink(from: string, to: string): Promise<boolean> {
   }
 }
 
-function ignoreMissing(error: unknown): void {
+function ignoreMissing(error: unknown): undefined {
   if (codeOf(error) !== 'ENOENT') throw error;
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -240,4 +240,14 @@ test('a run that needs no lock takes away what dead runs of its machine have lef
   );
   t.is(await readStateLock(state.path), undefined);
   t.true(servers[0]?.scripts.at(-1)?.includes('flock -n -x 8'));
+});
+
+test('what runs left that died while they took the lock of a state directory goes', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'slipway-'));
+  const left = join(directory, 'operator.lock.old');
+  writeFileSync(left, '{}');
+  utimesSync(left, 1, 1);
+  writeFileSync(join(directory, 'operator.lock.new'), '{}');
+  t.is(await takeStateLock(directory, other('here'), () => false), undefined);
+  t.deepEqual(readdirSync(directory).toSorted(), ['operator.lock', 'operator.lock.new']);
 });
