@@ -7,13 +7,16 @@ export type DebianProgram = { program: string; reason?: undefined } | { program?
 
 /**
  * A program of one of Debian's packages, unpacked into a cache and never installed: a package may start a
- * service, or stand in the way of what is installed. `reason` says why it cannot be had.
+ * service, or stand in the way of what is installed. `others` are packages that it needs, unpacked beside it. `reason`
+ * says why it cannot be had.
  */
-export function debianProgram(name: string, debianPackage: string): DebianProgram {
+export function debianProgram(name: string, debianPackage: string, ...others: string[]): DebianProgram {
   const caches = process.getuid?.() === 0 ? '/var/cache/slipway-lab' : join(homedir(), '.cache/slipway-lab');
   const cache = join(caches, debianPackage);
-  const program = join(cache, 'usr/bin', name);
-  if (existsSync(program)) return { program };
+  const find = (): string | undefined =>
+    ['usr/bin', 'bin'].map((folder) => join(cache, folder, name)).find((path) => existsSync(path));
+  const kept = find();
+  if (kept !== undefined) return { program: kept };
   mkdirSync(caches, { recursive: true });
   const part = mkdtempSync(`${cache}.`);
   try {
@@ -23,15 +26,17 @@ export function debianProgram(name: string, debianPackage: string): DebianProgra
       words = String(stderr).trim();
       return status === 0;
     };
-    const download = (): boolean => run('apt-get', 'download', debianPackage);
+    const download = (): boolean => run('apt-get', 'download', debianPackage, ...others);
     if (download() || (run('apt-get', 'update') && download())) {
-      const archive = readdirSync(part).find((file) => file.endsWith('.deb'));
+      const archives = readdirSync(part).filter((file) => file.endsWith('.deb'));
+      const unpacked = archives.every((archive) => run('dpkg', '-x', archive, 'root'));
       // Another test may have been faster; its copy is as good.
-      if (archive && run('dpkg', '-x', archive, 'root') && !existsSync(cache)) {
+      if (archives.length > 0 && unpacked && !existsSync(cache)) {
         renameSync(join(part, 'root'), cache);
       }
     }
-    return existsSync(program) ? { program } : { reason: `${debianPackage} cannot be had: ${words}` };
+    const program = find();
+    return program === undefined ? { reason: `${debianPackage} cannot be had: ${words}` } : { program };
   } finally {
     rmSync(part, { recursive: true, force: true });
   }
