@@ -169,6 +169,31 @@ labTest('a person’s kubeconfig works as its groups may, is private, and is on 
   t.regex(record, /^\{"serialNumber":"[0-9a-f]+","user":"anna","groups":\["developers"\].*\}\n$/);
 });
 
+labTest('what somebody changed on servers is counted and named: files, units, settings', async (t) => {
+  await cluster.server('w1').exec(`
+systemctl disable --quiet slipway-proxy
+systemctl stop slipway-dns
+sysctl -qw net.ipv4.ip_forward=0
+chmod 666 /etc/kubernetes/proxy.conf
+`);
+  await cluster.server('cp1').exec('echo "# by hand" >>/etc/systemd/system/slipway-scheduler.service');
+  const { result, json } = await status();
+  t.is(result.code, 1);
+  t.deepEqual(json.problems.map((problem) => problem.replaceAll(/\(\/etc[^)]*\)/g, '(…)')).toSorted(), [
+    'cp1 is not what the inventory says: "slipway up" would write /etc/systemd/system/slipway-scheduler.service (…)',
+    'w1 is not what the inventory says: "slipway up" would restart slipway-proxy.service (it is disabled, and would not start at boot)',
+    'w1 is not what the inventory says: "slipway up" would set net.ipv4.ip_forward to 1 (it is 0)',
+    'w1 is not what the inventory says: "slipway up" would write /etc/kubernetes/proxy.conf (…)',
+    'w1: /etc/systemd/system/slipway-dns.service.d/planted.conf changes a unit of ours, and is not ours',
+    'w1: slipway-dns is inactive',
+  ]);
+  const text = await slipwayCommand(cluster.lab, 'status', cluster.upRun);
+  t.regex(text.stdout, /^drift +cp1: 1, w1: 5$/m);
+  await cluster.server('w1').exec('rm -r /etc/systemd/system/slipway-dns.service.d');
+  const repaired = await slipwayUp(cluster.lab, cluster.upRun);
+  t.is(repaired.code, 0, repaired.stdout + repaired.stderr);
+});
+
 labTest(
   'an executable that rots keeps its size and time: status and plan name it, up repairs it',
   async (t) => {

@@ -36,7 +36,7 @@ export interface ClusterStatus {
   problems: string[];
 }
 
-const ASK_MS = 8000;
+const ASK_MS = 20_000;
 /** A watch compares the servers with the inventory so often; all else it asks at each look. */
 const DRIFT_MS = 30_000;
 
