@@ -33,7 +33,12 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const ONLY_IN: Record<string, readonly string[]> = {
   ssh2: ['src/provision/ssh/'],
   'ssh-config': ['src/provision/ssh/'],
-  '@grpc/grpc-js': ['src/kubelet/cri/', 'src/kubelet/probes/grpc-health.ts', 'src/storage/etcd/'],
+  '@grpc/grpc-js': [
+    'src/kubelet/cri/',
+    'src/kubelet/probes/grpc-health.ts',
+    'src/storage/etcd/',
+    'src/apiserver/encryption/kms/grpc-kms-service.ts',
+  ],
   commander: ['src/cmd/', 'src/main.ts'],
   listr2: ['src/bootstrap/', 'src/cmd/'],
   'dns-packet': ['src/dns/'],

@@ -21,6 +21,7 @@ import { BOOTSTRAP_STEPS, healthChecks } from './health/health-checks.ts';
 import type { BootstrapStep } from './health/health-checks.ts';
 import { HealthHandler } from './health/health-handler.ts';
 import type { HttpLimits } from './http/limits.ts';
+import type { EncryptedStorage } from './encryption/encrypted-storage.ts';
 import { FairnessDebugHandler } from './fairness/debug-handler.ts';
 import { Fairness } from './fairness/fairness.ts';
 import { InFlight } from './in-flight.ts';
@@ -173,7 +174,7 @@ export class ControlPlane {
   }
 
   handlerOptions(): ApiHandlerOptions {
-    const { clock, log, limits } = this.options;
+    const { clock, log, limits, encryptedStorage } = this.options;
     const { authenticator, authorizer } = this.policy;
     return {
       env: this.env,
@@ -192,6 +193,7 @@ export class ControlPlane {
             wasRead: () => this.#wasRead,
             pending: () => this.pendingSteps,
             stopping: () => this.stopping,
+            ...(encryptedStorage ? { keys: () => problemOfKeys(encryptedStorage) } : {}),
           }),
         ),
         new VersionHandler(versionInfo(this.options.build ?? { version: '0.0.0', commit: '', date: '' })),
@@ -276,6 +278,10 @@ export class ControlPlane {
     this.cache.stop();
     this.metrics.close();
   }
+}
+
+function problemOfKeys({ services }: EncryptedStorage): string | undefined {
+  return services.find(({ problem }) => problem !== undefined)?.problem;
 }
 
 /** With fairness it only counts: levels of priority limit. */

@@ -42,6 +42,7 @@ interface ApiServerFlags
   proxyClientCertFile?: string;
   proxyClientKeyFile?: string;
   encryptionProviderConfig?: string;
+  encryptionProviderConfigAutomaticReload?: boolean;
 }
 
 const EXAMPLES = `
@@ -97,6 +98,7 @@ export function apiServerCommand(): Command {
     .option('--proxy-client-cert-file <file>', 'what this server shows to aggregated API servers')
     .option('--proxy-client-key-file <file>', 'its key')
     .option('--encryption-provider-config <file>', 'which resources are encrypted in the store, and how')
+    .option('--encryption-provider-config-automatic-reload', 'use the file anew whenever it changes')
     .option('--store-quota-bytes <bytes>', 'refuse writes once the embedded store is so large', wholeNumber)
     .addHelpText('after', EXAMPLES);
   addAccessFlags(command);
@@ -112,7 +114,7 @@ async function runWithStore(flags: ApiServerFlags, context: ComponentContext): P
   const { clock, log, signal } = context;
   const options = await serverOptions(flags);
   const opened = await openStore(flags, context);
-  const encrypted = await encryption(flags, opened);
+  const encrypted = await encryption(flags, opened, context);
   const storage = encrypted.encryptedStorage ?? opened;
   const metrics = flags.metricsBindAddress && (await serveProcessMetrics(flags.metricsBindAddress));
   try {
@@ -167,16 +169,22 @@ async function serverOptions(flags: ApiServerFlags): Promise<Omit<ApiServerOptio
 }
 
 async function encryption(
-  { encryptionProviderConfig }: ApiServerFlags,
+  { encryptionProviderConfig, encryptionProviderConfigAutomaticReload }: ApiServerFlags,
   storage: Storage,
+  context: ComponentContext,
 ): Promise<Pick<ApiServerOptions, 'encryptedStorage'>> {
   if (encryptionProviderConfig === undefined) return {};
-  const [{ parseEncryptionConfig }, { EncryptedStorage }] = await Promise.all([
-    import('../apiserver/encryption/encryption-config.ts'),
+  const [{ startEncryptionConfig, followEncryptionConfig }, { EncryptedStorage }] = await Promise.all([
+    import('../apiserver/encryption/load-config.ts'),
     import('../apiserver/encryption/encrypted-storage.ts'),
   ]);
-  const config = parseEncryptionConfig(await readPem(encryptionProviderConfig));
-  return { encryptedStorage: new EncryptedStorage(storage, config) };
+  const text = await readPem(encryptionProviderConfig);
+  const config = await startEncryptionConfig(text, context);
+  const encryptedStorage = new EncryptedStorage(storage, config);
+  if (encryptionProviderConfigAutomaticReload) {
+    void followEncryptionConfig(encryptionProviderConfig, text, encryptedStorage, context);
+  }
+  return { encryptedStorage };
 }
 
 async function kubeletAccess(flags: ApiServerFlags): Promise<Pick<ApiServerOptions, 'kubelet'>> {

@@ -21,20 +21,44 @@ const PAGE = 500;
  */
 export class EncryptedStorage implements Storage {
   readonly #below: Storage;
-  readonly #config: EncryptionConfig;
+  #config: EncryptionConfig;
+  #onStale: () => void = () => undefined;
 
+  /** The services of `config` must have been started. They are closed with the store. */
   constructor(below: Storage, config: EncryptionConfig) {
     this.#below = below;
     this.#config = config;
+    this.#followRotations(config);
+  }
+
+  /** `listener` is told when values may be kept with a key that is no longer that of new ones. */
+  onStale(listener: () => void): void {
+    this.#onStale = listener;
+  }
+
+  /** Reads and writes by another configuration from now on, which must open everything that is kept. */
+  replaceConfig(config: EncryptionConfig): void {
+    const before = this.#config;
+    this.#config = config;
+    this.#followRotations(config);
+    for (const service of before.services) service.close();
+    this.#onStale();
+  }
+
+  /** Services that keep keys. */
+  get services(): EncryptionConfig['services'] {
+    return this.#config.services;
   }
 
   async get(key: string, revision?: number): Promise<{ kv: KeyValue | undefined; revision: number }> {
     const found = await this.#below.get(key, revision);
+    if (found.kv) await this.#prepare([found.kv]);
     return { ...found, kv: await this.#ofThePast(revision, () => this.#open(found.kv)) };
   }
 
   async range(options: RangeOptions): Promise<RangeResult> {
     const found = await this.#below.range(options);
+    await this.#prepare(found.kvs);
     const kvs = await this.#ofThePast(options.revision, () => found.kvs.map((kv) => this.#opened(kv)));
     return { ...found, kvs };
   }
@@ -57,21 +81,43 @@ export class EncryptedStorage implements Storage {
       watch?.cancel();
       handler.onEnd(error);
     };
+    const deliver = (events: readonly StorageEvent[]): void => {
+      if (ended) return;
+      let opened: StorageEvent[];
+      try {
+        opened = events.map((event) => this.#event(event));
+      } catch (error) {
+        const at = events[0]?.revision ?? 0;
+        end(at <= present ? new CompactedError(at, present) : (error as Error));
+        return;
+      }
+      handler.onEvents(opened);
+    };
+    // Events stay in their order while a service is asked for the key of one of them.
+    let waiting: Promise<void> | undefined;
+    const after = (wait: Promise<unknown>, then: () => void): void => {
+      const mine = wait
+        .then(then, (error: unknown) => {
+          if (!ended) end(error as Error);
+        })
+        .finally(() => {
+          if (waiting === mine) waiting = undefined;
+        });
+      waiting = mine;
+    };
     watch = await this.#below.watch(prefix, fromRevision, {
       onEvents: (events) => {
-        if (ended) return;
-        let opened: StorageEvent[];
-        try {
-          opened = events.map((event) => this.#event(event));
-        } catch (error) {
-          const at = events[0]?.revision ?? 0;
-          end(at <= present ? new CompactedError(at, present) : (error as Error));
-          return;
-        }
-        handler.onEvents(opened);
+        const prepared = this.#prepareEvents(events);
+        const wait = waiting && prepared ? Promise.all([waiting, prepared]) : (waiting ?? prepared);
+        if (wait) after(wait, () => deliver(events));
+        else deliver(events);
       },
       onEnd: (error) => {
-        if (!ended) handler.onEnd(error);
+        const tell = (): void => {
+          if (!ended) handler.onEnd(error);
+        };
+        if (waiting) after(waiting, tell);
+        else tell();
       },
     });
     if (ended) watch.cancel();
@@ -89,6 +135,7 @@ export class EncryptedStorage implements Storage {
     let rewritten = 0;
     for (let start: string | undefined = prefix; start !== undefined;) {
       const page: RangeResult = await this.#below.range({ prefix, start, limit: PAGE });
+      await this.#prepare(page.kvs);
       for (const { key, value, modRevision } of page.kvs) {
         signal?.throwIfAborted();
         const opened = transformer.open(key, value);
@@ -119,13 +166,37 @@ export class EncryptedStorage implements Storage {
   }
 
   close(): Promise<void> {
+    for (const service of this.#config.services) service.close();
     return this.#below.close();
+  }
+
+  #followRotations({ services }: EncryptionConfig): void {
+    for (const service of services) service.onRotation(() => this.#onStale());
   }
 
   #transformer(key: string): Transformer | undefined {
     if (!key.startsWith(ROOT)) return undefined;
     const end = key.indexOf('/', ROOT.length);
     return end < 0 ? undefined : this.#config.transformerFor(key.slice(ROOT.length, end));
+  }
+
+  /** Has services open what these values need; undefined where nothing has to be waited for. */
+  #prepare(kvs: Iterable<{ key: string; value: Buffer }>): Promise<unknown> | undefined {
+    if (this.#config.services.length === 0) return undefined;
+    let waits: Array<Promise<unknown>> | undefined;
+    for (const { key, value } of kvs) {
+      const wait = this.#transformer(key)?.prepare([value]);
+      if (wait) (waits ??= []).push(wait);
+    }
+    return waits && Promise.all(waits);
+  }
+
+  #prepareEvents(events: readonly StorageEvent[]): Promise<unknown> | undefined {
+    if (this.#config.services.length === 0) return undefined;
+    const values = this.#prepare(events.filter(({ type }) => type === 'put'));
+    // What went before may be of a key that is gone; nobody needs it.
+    const previous = this.#prepare(events.flatMap((event) => event.previous ?? []))?.catch(() => undefined);
+    return values && previous ? Promise.all([values, previous]) : (values ?? previous);
   }
 
   #open(kv: KeyValue | undefined): KeyValue | undefined {
@@ -158,9 +229,12 @@ export class EncryptedStorage implements Storage {
     }
   }
 
-  #result(result: WriteResult): WriteResult {
+  async #result(result: WriteResult): Promise<WriteResult> {
+    const before = result.ok ? result.previous : result.current;
+    // What stood there before may be of a key that is gone, as in a watch: the write itself is done.
+    if (before) await this.#prepare([before])?.catch(() => undefined);
     return result.ok
-      ? { ...result, previous: this.#open(result.previous) }
+      ? { ...result, previous: this.#openPrevious(result.previous) }
       : { ...result, current: this.#open(result.current) };
   }
 

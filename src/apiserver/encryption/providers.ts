@@ -1,17 +1,22 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import nacl from 'tweetnacl';
-import { SlipwayError } from '../../base/errors.ts';
+import { messageOf, SlipwayError } from '../../base/errors.ts';
+import type { KmsProvider } from './kms/kms-provider.ts';
 
 export interface EncryptionKey {
   name: string;
   secret: Buffer;
 }
 
-/** How values are kept: 'k8s:enc:<type>:v1:<key name>:' and then what the provider made. */
-export interface EncryptionProvider {
-  readonly type: 'identity' | 'aescbc' | 'aesgcm' | 'secretbox';
-  readonly keys: readonly EncryptionKey[];
-}
+/**
+ * How values are kept: 'k8s:enc:<type>:v1:<key name>:' and then what the provider made; 'k8s:enc:kms:v2:<name>:' and an
+ * envelope where a service keeps the keys.
+ */
+export type EncryptionProvider =
+  | { readonly type: 'identity' | CipherType; readonly keys: readonly EncryptionKey[] }
+  | { readonly type: 'kms'; readonly kms: KmsProvider };
+
+type CipherType = 'aescbc' | 'aesgcm' | 'secretbox';
 
 const MARK = Buffer.from('k8s:enc:');
 
@@ -23,7 +28,7 @@ interface Cipher {
 }
 
 /** Mirrors apiserver pkg/storage/value/encrypt/{aes,secretbox}: upstream's values are read, and ours by upstream. */
-const CIPHERS: Record<Exclude<EncryptionProvider['type'], 'identity'>, Cipher> = {
+const CIPHERS: Record<CipherType, Cipher> = {
   aesgcm: {
     seal(secret, plaintext, context) {
       const nonce = randomBytes(12);
@@ -82,12 +87,32 @@ export class Transformer {
   get primary(): string {
     const [first] = this.#providers;
     if (first === undefined || first.type === 'identity') return 'identity';
+    if (first.type === 'kms') return `kms:${first.kms.name}`;
     return `${first.type}:${first.keys[0]?.name ?? ''}`;
+  }
+
+  /** Has services open what these values need; undefined where nothing has to be waited for. Rejects with E_KMS. */
+  prepare(values: Iterable<Buffer>): Promise<unknown> | undefined {
+    let waits: Array<Promise<void>> | undefined;
+    for (const provider of this.#providers) {
+      if (provider.type !== 'kms') continue;
+      const prefix = kmsPrefix(provider.kms.name);
+      for (const stored of values) {
+        if (!startsWith(stored, prefix)) continue;
+        const wait = provider.kms.prepare(stored.subarray(prefix.length));
+        if (wait) (waits ??= []).push(wait);
+      }
+    }
+    return waits && Promise.all(waits);
   }
 
   seal(storeKey: string, plaintext: Buffer): Buffer {
     const [provider] = this.#providers;
     if (provider === undefined || provider.type === 'identity') return plaintext;
+    if (provider.type === 'kms') {
+      const envelope = provider.kms.seal(plaintext, Buffer.from(storeKey));
+      return Buffer.concat([Buffer.from(kmsPrefix(provider.kms.name)), envelope]);
+    }
     const [key] = provider.keys;
     if (key === undefined) throw new Error(`the provider ${provider.type} has no key`);
     const sealed = CIPHERS[provider.type].seal(key.secret, plaintext, Buffer.from(storeKey));
@@ -104,9 +129,14 @@ export class Transformer {
         continue;
       }
       if (!isSealed) continue;
+      if (provider.type === 'kms') {
+        const opened = openWithKms(provider.kms, storeKey, stored, context);
+        if (opened) return { value: opened.value, stale: index > 0 || opened.stale };
+        continue;
+      }
       for (const [at, key] of provider.keys.entries()) {
         const prefix = prefixOf(provider.type, key.name);
-        if (stored.subarray(0, prefix.length).toString('latin1') !== prefix) continue;
+        if (!startsWith(stored, prefix)) continue;
         try {
           const value = CIPHERS[provider.type].open(key.secret, stored.subarray(prefix.length), context);
           return { value, stale: index > 0 || at > 0 };
@@ -122,6 +152,27 @@ export class Transformer {
   }
 }
 
+function openWithKms(
+  kms: KmsProvider,
+  storeKey: string,
+  stored: Buffer,
+  context: Buffer,
+): { value: Buffer; stale: boolean } | undefined {
+  const prefix = kmsPrefix(kms.name);
+  if (!startsWith(stored, prefix)) return undefined;
+  try {
+    return kms.open(stored.subarray(prefix.length), context);
+  } catch (cause) {
+    if (cause instanceof SlipwayError) throw cause;
+    throw undecryptable(storeKey, `the envelope of ${kms.name} does not open: ${messageOf(cause)}`, cause);
+  }
+}
+
+function startsWith(stored: Buffer, prefix: string): boolean {
+  return stored.length >= prefix.length && stored.toString('latin1', 0, prefix.length) === prefix;
+}
+
+const kmsPrefix = (name: string): string => `k8s:enc:kms:v2:${name}:`;
 const prefixOf = (type: string, key: string): string => `k8s:enc:${type}:v1:${key}:`;
 
 function undecryptable(storeKey: string, why: string, cause?: unknown): SlipwayError {

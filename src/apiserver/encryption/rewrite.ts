@@ -33,8 +33,23 @@ export class StaleRewriter {
     return this.#rewriting;
   }
 
-  /** Resolves when everything is rewritten, or the signal aborts. */
+  /** Rewrites whatever is stale until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
+    const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+    while (!signal.aborted) {
+      const wake = Promise.withResolvers<void>();
+      this.#storage.onStale(() => {
+        this.#rewriting = true;
+        wake.resolve();
+      });
+      await this.#untilFresh(signal);
+      // What became stale while it ran is looked for again at once.
+      await Promise.race([wake.promise, stopped]);
+    }
+  }
+
+  async #untilFresh(signal: AbortSignal): Promise<void> {
+    this.#rewriting = true;
     while (!signal.aborted) {
       try {
         let rewritten = 0;

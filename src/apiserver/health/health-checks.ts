@@ -47,6 +47,8 @@ export interface HealthSources {
   wasRead(): boolean;
   pending(): ReadonlySet<BootstrapStep>;
   stopping(): boolean;
+  /** Why the keys of the store cannot be used; undefined where they can. Absent where no service keeps them. */
+  keys?(): string | undefined;
 }
 
 /** The checks that upstream's server lists, in its order; tools ask for some of them by name. */
@@ -81,6 +83,18 @@ export function healthChecks(sources: HealthSources): HealthCheck[] {
         if (sources.pending().has(name)) throw new Error('not finished');
       },
     })),
+    ...(sources.keys
+      ? [
+          {
+            name: 'kms-providers',
+            ...ready,
+            check: () => {
+              const problem = sources.keys?.();
+              if (problem !== undefined) throw new Error(problem);
+            },
+          },
+        ]
+      : []),
     {
       name: 'shutdown',
       ...ready,
