@@ -1,17 +1,16 @@
 import { SlipwayError } from '../../base/errors.ts';
-import { decodeJson, decodeValue, strictDecodingMessage } from '../../api/json/decode.ts';
+import { strictDecodingMessage } from '../../api/json/decode.ts';
 import type { Decoded } from '../../api/json/decode.ts';
-import { loadYaml } from '../../api/json/yaml.ts';
-import { decodeProtobuf } from '../../api/protobuf/envelope.ts';
 import type { KubeObject, ResourceInfo } from '../../api/resource.ts';
 import { apiVersionOf } from '../../api/resource.ts';
-import { schemaForKind } from '../../api/schema.ts';
-import type { MessageSchema } from '../../api/schema.ts';
 import type { JsonObject } from '../../api/objects.ts';
 import { invalid } from '../field-error.ts';
 import type { CustomKind } from '../custom-kind.ts';
 import type { RequestContext } from '../request-context.ts';
 import { badRequest, invalidObject, StatusError, unsupportedMediaType } from '../status-errors.ts';
+import { bodyReading } from './body-reading.ts';
+import { notOfKind, schemaOf, typeOf, unreadable } from './decode-built-in.ts';
+import type { Typed } from './decode-built-in.ts';
 import { JSON_TYPE, PROTOBUF_TYPE, YAML_TYPE } from '../respond/representation.ts';
 
 const ACCEPTED = [JSON_TYPE, YAML_TYPE, PROTOBUF_TYPE];
@@ -38,7 +37,7 @@ export async function decodeBody(
     // Go's decoder takes an empty body for an empty object of the expected kind.
     return { kind: expected.kind, apiVersion: apiVersionOf(expected) };
   }
-  const { decoded, kind, apiVersion } = decodeAs(type, bytes, expected, custom);
+  const { decoded, kind, apiVersion } = await decodeAs(type, bytes, expected, custom, http.signal);
   if (decoded.strictErrors.length > 0) {
     report(decoded.strictErrors, fieldValidation, expected, { kind, apiVersion }, context);
   }
@@ -46,7 +45,9 @@ export async function decodeBody(
   object.kind = kind;
   object.apiVersion = apiVersion;
   context.witness?.requestObject(object);
-  if (apiVersion !== apiVersionOf(expected) && expected.kind !== 'DeleteOptions') {
+  const isVersion = apiVersion === apiVersionOf(expected) || expected.kind === 'DeleteOptions';
+  if (!custom && (kind !== expected.kind || !isVersion)) checkConvertible(kind, apiVersion, expected);
+  if (!isVersion) {
     throw badRequest(
       `the API version in the data (${apiVersion}) does not match the expected API version (${apiVersionOf(expected)})`,
     );
@@ -55,9 +56,22 @@ export async function decodeBody(
     const wrong = invalid('kind', kind, `must be ${expected.kind}`);
     throw invalidObject({ group: expected.group, kind }, object.metadata?.name ?? '', [wrong]);
   }
-  if (kind !== expected.kind)
-    throw notOfKind(kind, apiVersion, expected.kind, 'converting to the kind failed');
   return object;
+}
+
+/** Refuses what is no other version of the kind, in the words of upstream's scheme of types. */
+function checkConvertible(kind: string, apiVersion: string, expected: ResourceInfo): void {
+  const slash = apiVersion.indexOf('/');
+  const group = slash < 0 ? '' : apiVersion.slice(0, slash);
+  if (!schemaOf(apiVersion, kind)) {
+    const why = `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)} in scheme "pkg/runtime/scheme.go:111"`;
+    throw notOfKind(kind, apiVersion, expected.kind, why);
+  }
+  if (kind === expected.kind && (group === expected.group || kind === 'Event')) return;
+  if (expected.kind === 'DeleteOptions' && kind === expected.kind) return;
+  const from = `${apiVersion.slice(slash + 1)}.${kind}`;
+  const to = `${expected.group === '' ? 'core' : expected.group.split('.')[0]}.${expected.kind}`;
+  throw notOfKind(kind, apiVersion, expected.kind, `converting (${from}) to (${to}): unknown conversion`);
 }
 
 /** 'application/json' of 'application/json; charset=utf-8'; JSON where nothing is said. */
@@ -66,32 +80,22 @@ export function mediaType(header: string | undefined): string {
   return type === '' || type === '*/*' ? JSON_TYPE : type;
 }
 
-interface Typed {
-  decoded: Decoded;
-  kind: string;
-  apiVersion: string;
-}
-
-function decodeAs(
+async function decodeAs(
   type: string,
   bytes: Buffer,
   expected: ResourceInfo,
   custom: CustomKind | undefined,
-): Typed {
+  signal: AbortSignal,
+): Promise<Typed> {
+  if (!custom) return bodyReading.read('object', { type, bytes, expected: plainInfo(expected) }, signal);
   const fallback = { kind: expected.kind, apiVersion: apiVersionOf(expected) };
   try {
-    if (type === PROTOBUF_TYPE) {
-      const object = decodeProtobuf(bytes, fallback) as KubeObject;
-      const kind = object.kind ?? fallback.kind;
-      return {
-        decoded: { object: { ...object }, strictErrors: [] },
-        kind,
-        apiVersion: object.apiVersion ?? '',
-      };
+    if (type === YAML_TYPE) {
+      const { value, duplicates } = await bodyReading.read('yaml', { bytes }, signal);
+      return decodeCustom(value, duplicates, custom, fallback);
     }
-    if (custom) return decodeCustom(type, bytes, custom, fallback);
-    if (type === YAML_TYPE) return decodeYaml(bytes, fallback);
-    return decodeJsonBody(bytes, expected, fallback);
+    const { object, strictErrors } = await bodyReading.read('json', { bytes }, signal);
+    return decodeCustom(object, strictErrors, custom, fallback);
   } catch (error) {
     if (error instanceof StatusError) throw error;
     if (error instanceof SlipwayError) throw unreadable(error.message, bytes, expected);
@@ -99,17 +103,18 @@ function decodeAs(
   }
 }
 
+/** Without what a thread cannot be sent. */
+function plainInfo({ group, version, resource, kind, namespaced }: ResourceInfo): ResourceInfo {
+  return { group, version, resource, kind, namespaced };
+}
+
 /** Decodes an object of a custom kind; one of another kind is told so later. */
 function decodeCustom(
-  type: string,
-  bytes: Buffer,
+  value: unknown,
+  repeated: readonly string[],
   custom: CustomKind,
   fallback: Required<Pick<KubeObject, 'kind' | 'apiVersion'>>,
 ): Typed {
-  let value: unknown;
-  let repeated: readonly string[];
-  if (type === YAML_TYPE) ({ value, duplicates: repeated } = loadYaml(bytes.toString()));
-  else ({ object: value, strictErrors: repeated } = decodeJson(bytes, undefined));
   const { kind, apiVersion } = typeOf(value ?? {}, fallback);
   const isOther = kind !== fallback.kind || apiVersion !== fallback.apiVersion;
   let decoded: Decoded;
@@ -120,81 +125,6 @@ function decodeCustom(
     throw error;
   }
   return { decoded: { ...decoded, strictErrors: [...repeated, ...decoded.strictErrors] }, kind, apiVersion };
-}
-
-/** Decodes with the expected kind's schema, which is nearly always right; another kind is found by its name. */
-function decodeJsonBody(
-  bytes: Buffer,
-  expected: ResourceInfo,
-  fallback: Required<Pick<KubeObject, 'kind' | 'apiVersion'>>,
-): Typed {
-  const schema = schemaForKind(expected.group, expected.version, expected.kind);
-  try {
-    const decoded = decodeJson(bytes, schema);
-    const { kind, apiVersion } = typeOf(decoded.object, fallback);
-    return { decoded, kind, apiVersion };
-  } catch (error) {
-    // The error's wording depends on the kind that the body says it is.
-    const said = saidType(bytes);
-    if (error instanceof SlipwayError && said) {
-      throw notOfKind(said.kind, said.apiVersion, expected.kind, error.message);
-    }
-    throw error;
-  }
-}
-
-function decodeYaml(bytes: Buffer, fallback: { kind: string; apiVersion: string }): Typed {
-  const { value, duplicates } = loadYaml(bytes.toString());
-  const { kind, apiVersion } = typeOf(value ?? {}, fallback);
-  try {
-    const decoded = decodeValue(value, schemaOf(apiVersion, kind));
-    const strictErrors = [...duplicates, ...decoded.strictErrors];
-    return { decoded: { object: decoded.object, strictErrors }, kind, apiVersion };
-  } catch (error) {
-    if (error instanceof SlipwayError) throw notOfKind(kind, apiVersion, fallback.kind, error.message);
-    throw error;
-  }
-}
-
-export function schemaOf(apiVersion: string, kind: string): MessageSchema | undefined {
-  const slash = apiVersion.indexOf('/');
-  const group = slash < 0 ? '' : apiVersion.slice(0, slash);
-  return schemaForKind(group, apiVersion.slice(slash + 1), kind);
-}
-
-function typeOf(
-  object: KubeObject,
-  fallback: { kind: string; apiVersion: string },
-): { kind: string; apiVersion: string } {
-  const kind = typeof object.kind === 'string' && object.kind !== '' ? object.kind : fallback.kind;
-  const version = object.apiVersion;
-  const apiVersion = typeof version === 'string' && version !== '' ? version : fallback.apiVersion;
-  return { kind, apiVersion };
-}
-
-/** What kind a body that does not decode says it is. */
-function saidType(bytes: Buffer): { kind: string; apiVersion: string } | undefined {
-  try {
-    const value = JSON.parse(bytes.toString()) as KubeObject;
-    if (typeof value?.kind !== 'string' || value.kind === '') return undefined;
-    return { kind: value.kind, apiVersion: typeof value.apiVersion === 'string' ? value.apiVersion : '' };
-  } catch {
-    return undefined;
-  }
-}
-
-function notOfKind(kind: string, apiVersion: string, expected: string, why: string): StatusError {
-  const version = apiVersion.slice(apiVersion.indexOf('/') + 1);
-  return badRequest(
-    `${kind} in version ${JSON.stringify(version)} cannot be handled as a ${expected}: ${why}`,
-  );
-}
-
-function unreadable(why: string, bytes: Buffer, expected: ResourceInfo): StatusError {
-  const summary = bytes.subarray(0, 30).toString('latin1');
-  return badRequest(
-    `the object provided is unrecognized (must be of type ${expected.kind}): ${why} (${bytes.length > 30 ? `${summary} ...` : summary})`,
-  );
 }
 
 function report(

@@ -6,7 +6,7 @@ import type { ObjectMetaLike } from '../../api/resource.ts';
 import { schemaForMessage } from '../../api/schema.ts';
 import { child, invalid, required } from '../field-error.ts';
 import type { FieldError } from '../field-error.ts';
-import { validateMetaOnCreate } from '../registry/object-meta.ts';
+import { pathSegmentErrors, validateMetaOnCreate } from '../registry/object-meta.ts';
 import { dns1035Label } from '../resources/validation/formats.ts';
 import { additionalOf, isEmbedded, itemsOf, propertyOf } from './schema-node.ts';
 import type { SchemaNode } from './schema-node.ts';
@@ -138,9 +138,9 @@ function validateMeta(metadata: ObjectMetaLike, path: string): FieldError[] {
       namespaced: (metadata.namespace ?? '') !== '',
     },
     // Any name that can be part of a path, which the generic rules ask for anyway.
-    strategy: { validateName: () => [] },
+    strategy: { validateName: () => [], anyFinalizer: true },
   };
-  return validateMetaOnCreate(definition, object).map((error) => ({
+  return [...validateMetaOnCreate(definition, object), ...pathSegmentErrors(object)].map((error) => ({
     ...error,
     field: path + error.field.slice('metadata'.length),
   }));

@@ -4,10 +4,11 @@ import { trackManager } from '../apply/field-managers.ts';
 import type { AdmissionAttributes } from '../admission-plugin.ts';
 import type { RequestContext } from '../request-context.ts';
 import type { StrategyContext, Undo } from '../resource-definition.ts';
+import type { FieldError } from '../field-error.ts';
 import { alreadyExists, badRequest, failure, generateNameConflict, invalidObject } from '../status-errors.ts';
 import { generatedName } from './generated-name.ts';
 import { countsGeneration } from './generation.ts';
-import { validateMetaOnCreate } from './object-meta.ts';
+import { pathSegmentErrors, validateMetaOnCreate } from './object-meta.ts';
 import { strategyContext } from './registry-env.ts';
 import type { RegistryEnv } from './registry-env.ts';
 import type { ServedResource } from './served-resource.ts';
@@ -62,6 +63,8 @@ async function createOnce(
   const context = strategyContext(env, params.context);
   object.apiVersion = served.apiVersion;
   object.kind = served.info.kind;
+  // The store refuses a version, and a trial does not come to it.
+  if (params.dryRun && object.metadata) delete object.metadata.resourceVersion;
   resetSystemFields(object);
   strategy?.defaults?.(object);
   trackManager(env, served, undefined, object, { ...managerOf(params), subresource: '' });
@@ -74,10 +77,11 @@ async function createOnce(
   }
   prepare(env, served, object, context);
   const name = object.metadata?.name ?? '';
-  const errors = [
+  const errors: FieldError[] = [
     ...validateMetaOnCreate(definition, object),
     ...((await strategy?.validateCreate?.(object, context)) ?? []),
   ];
+  if (errors.length === 0) errors.push(...pathSegmentErrors(object));
   if (errors.length > 0) throw invalidObject({ ...served.info }, name, errors);
   for (const text of strategy?.warningsOnCreate?.(object) ?? []) params.context.warn(text);
   if (params.admission) await env.admission.validate({ ...attributes, object, name }, env.store);
@@ -135,7 +139,8 @@ function isNameTaken(error: unknown): boolean {
 export function checkNamespace(served: ServedResource, object: KubeObject, namespace: string): void {
   const metadata = (object.metadata ??= {});
   if (!served.info.namespaced) {
-    if (metadata.namespace && namespace === '') return;
+    // What belongs to no namespace is in none, whatever the client says.
+    if (namespace === '') delete metadata.namespace;
     return;
   }
   if (!metadata.namespace) metadata.namespace = namespace;

@@ -25,8 +25,7 @@ export function validateMetaOnCreate(definition: ResourceDefinition, object: Kub
   if (!meta.name) {
     errors.push(required('metadata.name', 'name or generateName is required'));
   } else {
-    const problems = [...checkName(meta.name, false), ...pathSegmentProblems(meta.name)];
-    checkFormat(errors, 'metadata.name', meta.name, problems);
+    checkFormat(errors, 'metadata.name', meta.name, checkName(meta.name, false));
   }
   if (definition.info.namespaced) {
     if (!meta.namespace) errors.push(required('metadata.namespace'));
@@ -35,6 +34,14 @@ export function validateMetaOnCreate(definition: ResourceDefinition, object: Kub
     errors.push(forbidden('metadata.namespace', 'not allowed on this type'));
   }
   return [...errors, ...commonErrors(meta), ...finalizerErrors(definition, meta)];
+}
+
+/** What no kind's rules may let through; asked once they have nothing against the name. */
+export function pathSegmentErrors({ metadata }: KubeObject): FieldError[] {
+  const name = metadata?.name ?? '';
+  const errors: Errors = [];
+  checkFormat(errors, 'metadata.name', name, pathSegmentProblems(name));
+  return errors;
 }
 
 /** metadata of an update; immutable parts that the client left out have been taken over before. */

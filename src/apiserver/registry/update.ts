@@ -5,7 +5,7 @@ import { invalid } from '../field-error.ts';
 import type { RequestContext } from '../request-context.ts';
 import type { StatusSubresource, StrategyContext, Undo } from '../resource-definition.ts';
 import { identicalJson } from './identical-json.ts';
-import { badRequest, conflict, invalidObject, notFound } from '../status-errors.ts';
+import { badRequest, conflict, failure, invalidObject, notFound } from '../status-errors.ts';
 import type { CacheEntry } from '../watch-cache/cache-entry.ts';
 import { createObject } from './create.ts';
 import { finishDeletion } from './delete.ts';
@@ -200,6 +200,8 @@ function checkVersion(
       // Upstream names the resource where others have the kind.
       throw invalidObject({ group: served.info.group, kind: served.info.resource }, name, [error]);
     }
+  } else if (!/^[0-9]+$/.test(asked)) {
+    throw failure(500, '', `strconv.ParseUint: parsing ${JSON.stringify(asked)}: invalid syntax`);
   } else if (asked !== old.metadata?.resourceVersion) {
     throw conflict(served.groupResource, name);
   }
@@ -220,7 +222,9 @@ function takeOverMeta(object: KubeObject, old: KubeObject): void {
   const metadata = (object.metadata ??= {});
   const before = old.metadata ?? {};
   if (!metadata.uid) metadata.uid = before.uid ?? '';
-  if (!metadata.creationTimestamp) metadata.creationTimestamp = before.creationTimestamp ?? '';
+  // What clients say of it is passed over.
+  if (before.creationTimestamp) metadata.creationTimestamp = before.creationTimestamp;
+  else metadata.creationTimestamp ??= '';
   if (before.deletionTimestamp) metadata.deletionTimestamp = before.deletionTimestamp;
   if (before.deletionGracePeriodSeconds !== undefined) {
     metadata.deletionGracePeriodSeconds ??= before.deletionGracePeriodSeconds;

@@ -8,7 +8,8 @@ import { ageColumn, column, nameColumn } from '../columns.ts';
 import { define } from '../define.ts';
 import { dns1035Label, dnsSubdomain, portNumber } from '../validation/formats.ts';
 
-const STATUSES = ['False', 'True', 'Unknown'];
+// In upstream's order here.
+const STATUSES = ['True', 'False', 'Unknown'];
 
 /** APIServices of this server itself are there from the start. */
 export function localCondition(now: number): APIServiceCondition {

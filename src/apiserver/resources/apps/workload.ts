@@ -70,7 +70,9 @@ function percentOf(value: number | string | undefined): number {
 
 /** Whether a count or percentage is zero. */
 export function isZero(value: number | string | undefined): boolean {
-  return value === undefined || Number(String(value).replace(/%$/, '')) === 0;
+  // What is no number counts as none.
+  const count = Number(String(value ?? 0).replace(/%$/, ''));
+  return count === 0 || Number.isNaN(count);
 }
 
 /** Counters of a status: none negative, and none above the one that they are part of. */

@@ -42,11 +42,11 @@ function given<T extends object>(value: T): T {
 }
 
 function identifier(name = '', selector: LabelSelector | undefined): MetricIdentifier {
-  return given({ name, selector }) as MetricIdentifier;
+  return given<object>({ name, selector }) as MetricIdentifier;
 }
 
 function target(type: string, values: { [Name in keyof Values]?: Values[Name] | undefined }): MetricTarget {
-  return given({ type, ...values }) as MetricTarget;
+  return given<object>({ type, ...values }) as MetricTarget;
 }
 
 /** Mirrors the conversions of pkg/apis/autoscaling/v1/conversion.go from the older form. */

@@ -8,7 +8,7 @@ import { rfc3339 } from '../../../base/clock.ts';
 import { messageOf } from '../../../base/errors.ts';
 import { parseCertificateRequest } from '../../../pki/parse.ts';
 import { pemBlocks } from '../../../pki/pem.ts';
-import { duplicate, forbidden, invalid, notSupported, required } from '../../field-error.ts';
+import { duplicate, forbidden, invalid, notSupported, required, tooLong } from '../../field-error.ts';
 import type { FieldError } from '../../field-error.ts';
 import type { StrategyContext } from '../../resource-definition.ts';
 import { ageColumn, column, humanDuration, nameColumn } from '../columns.ts';
@@ -16,6 +16,7 @@ import { define } from '../define.ts';
 import { at, checkFormat, child, sameJson } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
 import { dnsLabel, dnsSubdomain } from '../validation/formats.ts';
+import { jsonQuote } from '../../json-quote.ts';
 
 type Csr = CertificateSigningRequest;
 type Conditions = NonNullable<NonNullable<Csr['status']>['conditions']>;
@@ -56,27 +57,42 @@ export function validateSignerName(errors: Errors, path: string, name: string): 
   const segments = name.split('/');
   const [domain = '', rest = ''] = segments;
   if (segments.length !== 2) {
-    const why = 'must be a fully qualified domain and path of the form "example.com/signer-name"';
+    const why = "must be a fully qualified domain and path of the form 'example.com/signer-name'";
     errors.push(invalid(path, name, why));
     return;
   }
-  checkFormat(errors, path, domain, dnsSubdomain(domain));
+  if (domain.length > MAX_DOMAIN) errors.push(tooLong(path, MAX_DOMAIN));
+  checkLabels(errors, path, domain, dnsLabel);
   if (domain.split('.').length < 2) {
     errors.push(invalid(path, domain, 'should be a domain with at least two segments separated by dots'));
   }
-  for (const label of domain.split('.')) checkFormat(errors, path, label, dnsLabel(label));
-  checkFormat(errors, path, rest, dnsSubdomain(rest));
+  checkLabels(errors, path, rest, dnsSubdomain);
+  if (name.length > MAX_SIGNER_NAME) errors.push(tooLong(path, MAX_SIGNER_NAME));
+}
+
+const MAX_DOMAIN = 253;
+/** A domain, and a path of as much with a label and a dot in front. */
+const MAX_SIGNER_NAME = MAX_DOMAIN + 1 + 63 + 1 + 253;
+
+/** The first label that is wrong says enough. */
+function checkLabels(
+  errors: Errors,
+  path: string,
+  text: string,
+  problemsOf: (label: string) => string[],
+): void {
+  const label = text.split('.').find((part) => problemsOf(part).length > 0);
+  if (label === undefined) return;
+  const problems = problemsOf(label).map((why) => `validating label ${jsonQuote(label)}: ${why}`);
+  checkFormat(errors, path, text, problems);
 }
 
 /** Mirrors validateCertificateSigningRequest of pkg/apis/certificates/validation/validation.go. */
 function validate(csr: Csr): FieldError[] {
   const errors: Errors = [];
   const spec = csr.spec;
-  try {
-    parseCertificateRequest(Buffer.from(spec.request ?? '', 'base64').toString('utf8'));
-  } catch (error) {
-    errors.push(invalid('spec.request', spec.request, messageOf(error)));
-  }
+  const problem = requestProblem(spec.request ?? '');
+  if (problem !== undefined) errors.push(invalid('spec.request', spec.request ?? null, problem));
   const usages = spec.usages ?? [];
   if (usages.length === 0) errors.push(required('spec.usages'));
   usages.forEach((usage, index) => {
@@ -97,9 +113,32 @@ function validate(csr: Csr): FieldError[] {
     errors.push(invalid('spec.expirationSeconds', seconds, why));
   }
   validateConditions(errors, csr.status?.conditions ?? []);
-  const problem = certificateProblem(csr.status?.certificate ?? '');
-  if (problem !== undefined) errors.push(invalid('status.certificate', '<certificate data>', problem));
+  const broken = certificateProblem(csr.status?.certificate ?? '');
+  if (broken !== undefined) errors.push(invalid('status.certificate', '<certificate data>', broken));
   return errors;
+}
+
+function requestProblem(base64: string): string | undefined {
+  const pem = Buffer.from(base64, 'base64').toString('utf8');
+  if (blocksOf(pem)[0]?.label !== 'CERTIFICATE REQUEST') return 'PEM block type must be CERTIFICATE REQUEST';
+  try {
+    parseCertificateRequest(pem);
+    return undefined;
+  } catch (error) {
+    const [der] = pemBlocks(pem, 'CERTIFICATE REQUEST');
+    return (der?.length ?? 0) < 2 ? 'asn1: syntax error: truncated tag or length' : messageOf(error);
+  }
+}
+
+interface Block {
+  label: string;
+  hasHeaders: boolean;
+}
+
+function blocksOf(pem: string): Block[] {
+  return [...pem.matchAll(/-----BEGIN ([^-]+)-----([^]*?)-----END \1-----/g)].map(
+    ([, label = '', body = '']) => ({ label, hasHeaders: body.includes(':') }),
+  );
 }
 
 function validateConditions(errors: Errors, conditions: Conditions): void {
@@ -126,16 +165,17 @@ function validateConditions(errors: Errors, conditions: Conditions): void {
 function certificateProblem(base64: string): string | undefined {
   if (base64 === '') return undefined;
   const pem = Buffer.from(base64, 'base64').toString('utf8');
-  const labels = [...pem.matchAll(/-----BEGIN ([^-]+)-----/g)].map((match) => match[1]);
-  const strange = labels.find((label) => label !== 'CERTIFICATE');
-  if (strange !== undefined)
-    return `only CERTIFICATE PEM blocks are allowed, found ${JSON.stringify(strange)}`;
-  if (labels.length === 0) return 'must contain at least one CERTIFICATE PEM block';
+  const blocks = blocksOf(pem);
+  const strange = blocks.find(({ label }) => label !== 'CERTIFICATE');
+  if (strange) return `only CERTIFICATE PEM blocks are allowed, found ${jsonQuote(strange.label)}`;
+  if (blocks.some(({ hasHeaders }) => hasHeaders)) return 'no PEM block headers are permitted';
+  if (blocks.length === 0) return 'must contain at least one CERTIFICATE PEM block';
   try {
     for (const block of pemBlocks(pem, 'CERTIFICATE')) parseBlock(block);
     return undefined;
-  } catch (error) {
-    return messageOf(error);
+  } catch {
+    // What the parser here says of it is of no use to anyone.
+    return 'x509: malformed certificate';
   }
 }
 

@@ -2,7 +2,7 @@ import type { PersistentVolumeClaimSpec } from '../../../api/gen/types/core-v1.t
 import { invalid, notSupported, required } from '../../field-error.ts';
 import { checkFormat, checkLabelSelector, child, key } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
-import { dnsSubdomain } from '../validation/formats.ts';
+import { dnsLabel, dnsSubdomain } from '../validation/formats.ts';
 import { canonicalQuantity, compareQuantities, isQuantity } from '../validation/quantities.ts';
 
 export const ACCESS_MODES = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod'];
@@ -32,6 +32,36 @@ export function normalizeSources(spec: PersistentVolumeClaimSpec): void {
   else if (spec.dataSourceRef && !spec.dataSource && !spec.dataSourceRef.namespace) {
     const { apiGroup, kind, name } = spec.dataSourceRef;
     spec.dataSource = apiGroup === undefined ? { kind, name } : { apiGroup, kind, name };
+  }
+}
+
+type Source = NonNullable<PersistentVolumeClaimSpec['dataSourceRef']>;
+
+function checkSource(errors: Errors, path: string, source: Partial<Source> | undefined): void {
+  if (!source) return;
+  const { name, kind = '', apiGroup = '', namespace } = source;
+  if (!name) errors.push(required(child(path, 'name')));
+  if (kind === '') errors.push(required(child(path, 'kind')));
+  if (apiGroup === '' && kind !== 'PersistentVolumeClaim') {
+    const why = "must be 'PersistentVolumeClaim' when referencing the default apiGroup";
+    errors.push(invalid(path, kind, why));
+  }
+  if (apiGroup !== '') checkFormat(errors, child(path, 'apiGroup'), apiGroup, dnsSubdomain(apiGroup));
+  if (namespace) checkFormat(errors, child(path, 'namespace'), namespace, dnsLabel(namespace));
+}
+
+/** The two fields say the same, where both are there. */
+function checkSources(errors: Errors, path: string, spec: PersistentVolumeClaimSpec): void {
+  const { dataSource, dataSourceRef } = spec;
+  checkSource(errors, child(path, 'dataSource'), dataSource);
+  checkSource(errors, child(path, 'dataSourceRef'), dataSourceRef);
+  if (!dataSource || !dataSourceRef) return;
+  const same = (['kind', 'name'] as const).every((field) => dataSource[field] === dataSourceRef[field]);
+  if (dataSourceRef.namespace) {
+    const why = 'may not be specified when dataSourceRef.namespace is specified';
+    errors.push(invalid(path, {}, why));
+  } else if (!same || (dataSource.apiGroup ?? '') !== (dataSourceRef.apiGroup ?? '')) {
+    errors.push(invalid(path, {}, 'must match dataSourceRef'));
   }
 }
 
@@ -77,4 +107,5 @@ export function validateClaimSpec(errors: Errors, path: string, spec: Persistent
   if (spec.volumeMode !== undefined && !['Block', 'Filesystem'].includes(spec.volumeMode)) {
     errors.push(notSupported(child(path, 'volumeMode'), spec.volumeMode, ['Block', 'Filesystem']));
   }
+  checkSources(errors, path, spec);
 }

@@ -24,7 +24,9 @@ function validate(config: ConfigMap): FieldError[] {
     checkFormat(errors, key('binaryData', name), name, configMapKey(name));
     size += base64Bytes(value);
   }
-  if (size > MAX_DATA_BYTES) errors.push(tooLong('', MAX_DATA_BYTES));
+  if (size > MAX_DATA_BYTES)
+    // Upstream's path to the whole object.
+    errors.push(tooLong('[]', MAX_DATA_BYTES));
   return errors;
 }
 

@@ -1,6 +1,7 @@
 import { ENDPOINTS } from '../../../api/gen/resources.ts';
 import type { Endpoints, EndpointAddress, EndpointPort } from '../../../api/gen/types/core-v1.ts';
-import { required } from '../../field-error.ts';
+import { isIP } from 'node:net';
+import { invalid, required } from '../../field-error.ts';
 import type { FieldError } from '../../field-error.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
 import { define } from '../define.ts';
@@ -36,6 +37,9 @@ function validate(endpoints: Endpoints, old?: Endpoints): FieldError[] {
 function validateAddress(errors: Errors, path: string, address: EndpointAddress): void {
   const problems = ipProblems(address.ip);
   checkFormat(errors, child(path, 'ip'), address.ip, problems);
+  // Said twice by upstream: by what looks at special addresses too.
+  if (isIP(address.ip) === 0)
+    errors.push(invalid(child(path, 'ip'), address.ip, 'must be a valid IP address'));
   if (address.hostname)
     checkFormat(errors, child(path, 'hostname'), address.hostname, dnsLabel(address.hostname));
   if (address.nodeName !== undefined) {

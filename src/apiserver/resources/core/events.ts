@@ -8,6 +8,8 @@ export const events = define(EVENTS, {
   shortNames: ['ev'],
   strategy: {
     anyFinalizer: true,
+    // Whatever can stand in a path.
+    validateName: () => [],
     allowCreateOnUpdate: true,
     generation: false,
     timeToLiveSeconds: 3600,

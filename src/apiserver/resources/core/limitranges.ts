@@ -7,17 +7,24 @@ import { define } from '../define.ts';
 import { at, checkFormat, child, key } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
 import { qualifiedName } from '../validation/formats.ts';
-import { compareQuantities } from '../validation/quantities.ts';
-import { checkResourceName, mayOvercommit } from './pod-spec/resource-requirements.ts';
+import { compareQuantities, quotient } from '../validation/quantities.ts';
+import {
+  checkContainerResourceName,
+  checkResourceName,
+  mayOvercommit,
+} from './pod-spec/resource-requirements.ts';
 
+const TYPES = ['Container', 'PersistentVolumeClaim', 'Pod'];
 const LISTS = ['max', 'min', 'default', 'defaultRequest', 'maxLimitRequestRatio'] as const;
 
 /** Defaults of containers follow from each other. Mirrors SetDefaults_LimitRangeItem. */
 function defaults({ spec }: LimitRange): void {
   for (const item of spec?.limits ?? []) {
     if (item.type !== 'Container') continue;
-    item.default = { ...item.max, ...item.default };
-    item.defaultRequest = { ...item.min, ...item.default, ...item.defaultRequest };
+    const limits = { ...item.max, ...item.default };
+    if (Object.keys(limits).length > 0) item.default = limits;
+    const requests = { ...item.min, ...limits, ...item.defaultRequest };
+    if (Object.keys(requests).length > 0) item.defaultRequest = requests;
   }
 }
 
@@ -27,7 +34,12 @@ function validate({ spec }: LimitRange): FieldError[] {
   const types = new Set<string>();
   (spec?.limits ?? []).forEach((item, index) => {
     const here = at('spec.limits', index);
-    checkFormat(errors, child(here, 'type'), item.type, qualifiedName(item.type));
+    const problems = qualifiedName(item.type);
+    checkFormat(errors, child(here, 'type'), item.type, problems);
+    if (problems.length === 0 && !item.type.includes('/') && !TYPES.includes(item.type)) {
+      const why = 'must be a standard limit type or fully qualified';
+      errors.push(invalid(child(here, 'type'), item.type, why));
+    }
     if (types.has(item.type)) errors.push(duplicate(child(here, 'type'), item.type));
     types.add(item.type);
     validateItem(errors, here, item);
@@ -44,7 +56,9 @@ function validateItem(errors: Errors, path: string, item: LimitRangeItem): void 
       continue;
     }
     for (const name of given) {
-      checkResourceName(errors, key(child(path, list), name), name);
+      const check =
+        item.type === 'Pod' || item.type === 'Container' ? checkContainerResourceName : checkResourceName;
+      check(errors, key(child(path, list), name), name);
       names.add(name);
     }
   }
@@ -93,6 +107,11 @@ function validateResource(errors: Errors, path: string, item: LimitRangeItem, na
     errors.push(
       invalid(key(child(path, 'maxLimitRequestRatio'), name), ratio, `ratio ${ratio} is less than 1`),
     );
+  }
+  const most = ratio === undefined || min === undefined || max === undefined ? undefined : quotient(max, min);
+  if (ratio !== undefined && most !== undefined && quotient(ratio, '1') > most) {
+    const why = `ratio ${ratio} is greater than max/min = ${most.toFixed(6)}`;
+    errors.push(invalid(key(child(path, 'maxLimitRequestRatio'), name), ratio, why));
   }
   if (mayOvercommit(name) || byDefault === undefined || request === undefined) return;
   if (compareQuantities(byDefault, request) !== 0) {

@@ -7,10 +7,12 @@ import { define } from '../define.ts';
 import { at, checkFormat } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
 import { dnsLabel, qualifiedName } from '../validation/formats.ts';
-import { keepMetadata } from './pod-actions.ts';
+import { checkFinalizerName } from '../../registry/object-meta.ts';
 
 /** The name as a label, so that selectors can name a namespace. Mirrors SetDefaults_Namespace. */
 function defaults(namespace: Namespace): void {
+  namespace.status ??= {};
+  namespace.status.phase ||= 'Active';
   const name = namespace.metadata?.name;
   if (!name || !namespace.metadata) return;
   namespace.metadata.labels = { ...namespace.metadata.labels, 'kubernetes.io/metadata.name': name };
@@ -19,16 +21,12 @@ function defaults(namespace: Namespace): void {
 /** What keeps the namespace until its content is gone: the namespace controller takes it away at the end. */
 const OWN_FINALIZER = 'kubernetes';
 
-function checkFinalizers(namespace: Namespace): FieldError[] {
+function checkFinalizers(namespace: Namespace, indexed: boolean): FieldError[] {
   const errors: Errors = [];
   (namespace.spec?.finalizers ?? []).forEach((finalizer, index) => {
-    const field = at('spec.finalizers', index);
-    const problems = qualifiedName(finalizer);
-    checkFormat(errors, field, finalizer, problems);
-    if (problems.length === 0 && !finalizer.includes('/') && finalizer !== OWN_FINALIZER) {
-      const why = 'name is neither a standard finalizer name nor is it fully qualified';
-      errors.push(invalid(field, finalizer, why));
-    }
+    const field = indexed ? at('spec.finalizers', index) : 'spec.finalizers';
+    checkFormat(errors, field, finalizer, qualifiedName(finalizer));
+    checkFinalizerName(errors, field, finalizer);
   });
   return errors;
 }
@@ -65,7 +63,7 @@ export const namespaces = define(NAMESPACES, {
       namespace.spec = { ...namespace.spec, finalizers: old.spec?.finalizers ?? [] };
       if (old.status) namespace.status = old.status;
     },
-    validateCreate: checkFinalizers,
+    validateCreate: (namespace) => checkFinalizers(namespace, false),
     validateUpdate: () => [],
     beginDeletion(namespace) {
       namespace.status = { ...namespace.status, phase: 'Terminating' };
@@ -79,9 +77,8 @@ export const namespaces = define(NAMESPACES, {
       verbs: ['update'],
       prepareForUpdate(namespace, old) {
         if (old.status) namespace.status = old.status;
-        keepMetadata(namespace, old);
       },
-      validateUpdate: checkFinalizers,
+      validateUpdate: (namespace) => checkFinalizers(namespace, true),
     },
     {
       type: 'part',

@@ -9,9 +9,12 @@ import type { ResourceEnvironment } from '../environment.ts';
 import { at, checkFormat, checkLabelName, child, sameJson } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
 import { labelValue } from '../validation/formats.ts';
-import { cidrProblems, ipFamily } from '../validation/ip.ts';
+import { ipFamily, strictCidrProblems } from '../validation/ip.ts';
 import { cidrWarnings } from '../validation/ip-warnings.ts';
 import { nodeProxy } from './proxies.ts';
+import { jsonQuote } from '../../json-quote.ts';
+import { goJsonProblem } from '../validation/go-json.ts';
+import { checkResourceQuantity } from './pod-spec/resource-requirements.ts';
 
 const EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
 
@@ -36,13 +39,65 @@ export function validateTaints(errors: Errors, path: string, taints: readonly Ta
   });
 }
 
+const AVOID_PODS = 'scheduler.alpha.kubernetes.io/preferAvoidPods';
+
+interface Avoidance {
+  preferAvoidPods?: Array<{ podSignature?: { podController?: { controller?: boolean } } }>;
+}
+
+function checkAvoidance(errors: Errors, text: string | undefined): void {
+  if (!text) return;
+  const path = 'metadata.annotations';
+  const problem = goJsonProblem(text, 'v1.AvoidPods');
+  if (problem !== undefined) {
+    errors.push(invalid(child(path, 'AvoidPods'), AVOID_PODS, problem));
+    return;
+  }
+  const { preferAvoidPods = [] } = JSON.parse(text) as Avoidance;
+  preferAvoidPods.forEach(({ podSignature }, index) => {
+    const here = child(at(child(path, AVOID_PODS), index), 'PodSignature');
+    const controller = podSignature?.podController;
+    if (!controller) errors.push(required(here));
+    else if (!controller.controller) {
+      errors.push(invalid(child(here, 'PodController', 'Controller'), false, 'must point to a controller'));
+    }
+  });
+}
+
+const FEATURE = /^[A-Z][A-Za-z0-9]*(\/[A-Za-z0-9]+)*$/;
+
+function checkFeatures(errors: Errors, features: readonly string[]): void {
+  features.forEach((feature, index) => {
+    const here = at('status.declaredFeatures', index);
+    const before = features[index - 1];
+    if (!FEATURE.test(feature)) {
+      const why =
+        "must start with an UpperCamelCase segment, with subsequent segments separated by '/' " +
+        '(e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric characters and slashes';
+      errors.push(invalid(here, feature, `invalid feature name ${jsonQuote(feature)}: ${why}`));
+    }
+    if (before === feature) errors.push(duplicate(here, feature));
+    else if (before !== undefined && before > feature) {
+      errors.push(invalid(here, feature, 'list must be sorted alphabetically'));
+    }
+  });
+}
+
 /** Mirrors ValidateNode. */
 function validate(node: Node): FieldError[] {
   const errors: Errors = [];
-  validateTaints(errors, 'spec.taints', node.spec?.taints);
+  // Upstream says metadata.
+  validateTaints(errors, 'metadata.taints', node.spec?.taints);
+  checkAvoidance(errors, node.metadata?.annotations?.[AVOID_PODS]);
+  for (const list of ['capacity', 'allocatable'] as const) {
+    for (const [name, amount] of Object.entries(node.status?.[list] ?? {})) {
+      checkResourceQuantity(errors, child('status', list, name), name, amount);
+    }
+  }
+  checkFeatures(errors, node.status?.declaredFeatures ?? []);
   const ranges = node.spec?.podCIDRs ?? [];
   ranges.forEach((range, index) => {
-    checkFormat(errors, at('spec.podCIDRs', index), range, cidrProblems(range));
+    checkFormat(errors, at('spec.podCIDRs', index), range, strictCidrProblems(range));
   });
   const families = new Set(ranges.map((range) => ipFamily(range.split('/')[0] ?? '')));
   if (ranges.length > 2 || (ranges.length === 2 && families.size < 2)) {
@@ -71,6 +126,9 @@ function validateUpdate(node: Node, old: Node): FieldError[] {
   if (old.spec?.providerID && node.spec?.providerID !== old.spec.providerID) {
     const why = 'node updates may not change providerID except from "" to valid';
     errors.push(forbidden('spec.providerID', why));
+  }
+  if ((node.spec?.externalID ?? '') !== (old.spec?.externalID ?? '')) {
+    errors.push(forbidden('spec.externalID', 'may not be updated'));
   }
   return errors;
 }

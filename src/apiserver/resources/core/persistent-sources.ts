@@ -146,12 +146,13 @@ function validateCsi(errors: Errors, here: string, { csi }: PersistentVolumeSpec
 function validateLocal(errors: Errors, path: string, { local, nodeAffinity }: PersistentVolumeSpec): void {
   if (!local?.path) errors.push(required(child(path, 'local', 'path')));
   else checkNoBacksteps(errors, child(path, 'local', 'path'), local.path);
-  if (!nodeAffinity) errors.push(required(child(path, 'nodeAffinity'), 'Local volume requires node affinity'));
+  if (!nodeAffinity)
+    errors.push(required(child(path, 'nodeAffinity'), 'Local volume requires node affinity'));
 }
 
 function validateIscsi(errors: Errors, here: string, { iscsi }: PersistentVolumeSpec, name: string): void {
   if (!iscsi) return;
-  const { iqn, lun = 0, initiatorName, targetPortal = '' } = iscsi;
+  const { iqn, lun = 0, initiatorName, targetPortal = '' }: Partial<typeof iscsi> = iscsi;
   if (initiatorName !== undefined && `${name}:${targetPortal}`.length > 64) {
     const why =
       'Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if iscsi.initiatorName is specified.';

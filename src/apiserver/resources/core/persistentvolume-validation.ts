@@ -97,7 +97,12 @@ export function validateInlineVolume(root: string, spec: PersistentVolumeSpec): 
     const why = `may not specify volumeMode other than Filesystem ${inContext}`;
     errors.push(forbidden(`${root}.volumeMode`, why));
   }
-  const { storageClassName: _class, volumeMode: _mode, persistentVolumeReclaimPolicy: _policy, ...rest } = spec;
+  const {
+    storageClassName: _class,
+    volumeMode: _mode,
+    persistentVolumeReclaimPolicy: _policy,
+    ...rest
+  } = spec;
   delete rest.nodeAffinity;
   validateSpec(errors, root, rest, '');
   return errors;

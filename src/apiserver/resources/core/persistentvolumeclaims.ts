@@ -1,13 +1,11 @@
 import { PERSISTENTVOLUMECLAIMS } from '../../../api/gen/resources.ts';
-import type { PersistentVolumeClaim, PersistentVolumeClaimSpec } from '../../../api/gen/types/core-v1.ts';
-import { forbidden } from '../../field-error.ts';
+import type { PersistentVolumeClaim } from '../../../api/gen/types/core-v1.ts';
 import type { FieldError } from '../../field-error.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
 import { define, statusOf, statusStrategy } from '../define.ts';
-import { cloneJson, sameJson } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
-import { describeDifference } from '../validation/difference.ts';
-import { compareQuantities } from '../validation/quantities.ts';
+import { CLASS_ANNOTATION, validateClaimChange, validateClaimStatus } from './claim-update.ts';
+import { claimSpecWarnings } from './claim-warnings.ts';
 import { defaultClaimSpec, dropUnservedSources, normalizeSources, validateClaimSpec } from './claim-spec.ts';
 
 const SHORT_MODES: Readonly<Record<string, string>> = {
@@ -32,41 +30,13 @@ function validate({ spec }: PersistentVolumeClaim): FieldError[] {
   return errors;
 }
 
-/** Mirrors ValidatePersistentVolumeClaimUpdate: a bound claim can only grow. */
-function validateUpdate(claim: PersistentVolumeClaim, old: PersistentVolumeClaim): FieldError[] {
-  const errors = validate(claim);
-  const spec = claim.spec as PersistentVolumeClaimSpec;
-  const before = old.spec as PersistentVolumeClaimSpec;
-  const rest = cloneJson(spec);
-  // Binding fills in the volume's name, once.
-  if (!before.volumeName) delete rest.volumeName;
-  const wanted = spec.resources?.requests?.['storage'];
-  const had = before.resources?.requests?.['storage'];
-  const bound = old.status?.phase === 'Bound';
-  if (bound && wanted !== undefined && had !== undefined) {
-    rest.resources = { ...rest.resources, requests: { ...rest.resources?.requests, storage: had } };
-    const capacity = old.status?.capacity?.['storage'];
-    if (
-      compareQuantities(wanted, had) < 0 &&
-      (capacity === undefined || compareQuantities(wanted, capacity) < 0)
-    ) {
-      errors.push(forbidden('spec.resources.requests.storage', 'field can not be less than status.capacity'));
-    }
-  }
-  if (bound || spec.volumeAttributesClassName !== undefined) {
-    delete rest.volumeAttributesClassName;
-    if (before.volumeAttributesClassName !== undefined) {
-      rest.volumeAttributesClassName = before.volumeAttributesClassName;
-    }
-  }
-  if (before.storageClassName === undefined && !before.volumeName) delete rest.storageClassName;
-  if (!sameJson(rest, before)) {
-    const why =
-      'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n' +
-      describeDifference(before, rest);
-    errors.push(forbidden('spec', why));
-  }
-  return errors;
+function warnings({ metadata, spec }: PersistentVolumeClaim): string[] {
+  const field = `metadata.annotations[${CLASS_ANNOTATION}]`;
+  const text = 'deprecated since v1.8; use "storageClassName" attribute instead';
+  return [
+    ...(metadata?.annotations?.[CLASS_ANNOTATION] === undefined ? [] : [`${field}: ${text}`]),
+    ...(spec ? claimSpecWarnings('spec', spec) : []),
+  ];
 }
 
 /** Mirrors pkg/registry/core/persistentvolumeclaim/strategy.go. */
@@ -90,9 +60,11 @@ export const persistentvolumeclaims = define(PERSISTENTVOLUMECLAIMS, {
       if (claim.spec) normalizeSources(claim.spec);
     },
     validateCreate: validate,
-    validateUpdate,
+    validateUpdate: (claim, old) => [...validate(claim), ...validateClaimChange(claim, old)],
+    warningsOnCreate: warnings,
+    warningsOnUpdate: warnings,
   },
-  subresources: [statusOf<PersistentVolumeClaim>()],
+  subresources: [statusOf(validateClaimStatus)],
   columns: [
     nameColumn(),
     column('Status', 'string', ({ metadata, status }) =>

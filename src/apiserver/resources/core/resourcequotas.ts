@@ -6,7 +6,11 @@ import { ageColumn, column, nameColumn } from '../columns.ts';
 import { define, statusOf, statusStrategy } from '../define.ts';
 import { key, sameJson } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
-import { checkResourceName, checkResourceQuantity } from './pod-spec/resource-requirements.ts';
+import {
+  checkResourceName,
+  checkResourceQuantity,
+  isStandardResource,
+} from './pod-spec/resource-requirements.ts';
 
 const SCOPES = [
   'Terminating',
@@ -31,9 +35,16 @@ function scopeCounts(scope: string, resource: string): boolean {
   return COMPUTE.test(resource);
 }
 
+function isQuotaResource(name: string): boolean {
+  return name !== 'storage' && isStandardResource(name);
+}
+
 function checkAmounts(errors: Errors, path: string, amounts: Record<string, string> | undefined): void {
   for (const [name, quantity] of Object.entries(amounts ?? {})) {
     checkResourceName(errors, key(path, name), name);
+    if (!name.includes('/') && !isQuotaResource(name)) {
+      errors.push(invalid(key(path, name), name, 'must be a standard resource for quota'));
+    }
     checkResourceQuantity(errors, key(path, name), name, quantity);
   }
 }
@@ -102,7 +113,7 @@ function validateSelector(errors: Errors, spec: ResourceQuotaSpec): void {
     }
   }
   const names = (selector.matchExpressions ?? []).map((one) => one.scopeName);
-  checkConflicts(errors, path, spec.scopes ?? [], names);
+  checkConflicts(errors, path, {}, names);
 }
 
 function usage({ spec, status }: ResourceQuota, kind: 'limits' | 'requests'): string {
@@ -118,6 +129,7 @@ export const resourcequotas = define(RESOURCEQUOTAS, {
   shortNames: ['quota'],
   strategy: {
     ...statusStrategy,
+    returnsDeletedObject: true,
     generation: false,
     validateCreate: validate,
     validateUpdate(quota, old) {

@@ -7,6 +7,8 @@ import { define } from '../define.ts';
 import { checkFormat, checkImmutable, key, sameJson } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
 import { configMapKey } from '../validation/formats.ts';
+import { goJsonProblem } from '../validation/go-json.ts';
+import { secretWarnings } from './secret-warnings.ts';
 
 /** Of all values together; the same for config maps. */
 export const MAX_DATA_BYTES = 1024 * 1024;
@@ -79,25 +81,16 @@ function checkJson(errors: Errors, data: Record<string, string>, name: string): 
     errors.push(required(key('data', name)));
     return;
   }
-  const problem = jsonProblem(Buffer.from(value, 'base64').toString('utf8'));
+  const problem = goJsonProblem(Buffer.from(value, 'base64').toString('utf8'));
   if (problem !== undefined) errors.push(invalid(key('data', name), '<secret contents redacted>', problem));
-}
-
-/** The parser's own message would show a piece of the secret. */
-function jsonProblem(text: string): string | undefined {
-  if (text === '') return 'unexpected end of JSON input';
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && !Array.isArray(value) ? undefined : 'must be a JSON object';
-  } catch {
-    return 'must be valid JSON';
-  }
 }
 
 /** Mirrors pkg/registry/core/secret/strategy.go. */
 export const secrets = define(SECRETS, {
   strategy: {
     defaults,
+    warningsOnCreate: secretWarnings,
+    warningsOnUpdate: secretWarnings,
     validateCreate: validate,
     validateUpdate(secret, old) {
       const errors: Errors = [];

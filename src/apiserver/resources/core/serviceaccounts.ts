@@ -12,11 +12,27 @@ function nameSecretsOnly(account: ServiceAccount): void {
   account.secrets = account.secrets.map(({ name }) => (name === undefined ? {} : { name }));
 }
 
+const MOUNTABLE = 'kubernetes.io/enforce-mountable-secrets';
+
+/** Once, when the annotation comes. */
+function mountableWarnings({ metadata }: ServiceAccount, old?: ServiceAccount): string[] {
+  const isNew = metadata?.annotations?.[MOUNTABLE] !== undefined;
+  if (!isNew || old?.metadata?.annotations?.[MOUNTABLE] !== undefined) return [];
+  const why = 'deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets';
+  return [`metadata.annotations[${MOUNTABLE}]: ${why}`];
+}
+
 /** Mirrors pkg/registry/core/serviceaccount/strategy.go. */
 export function serviceaccounts(environment: ResourceEnvironment): ResourceDefinition {
   return define(SERVICEACCOUNTS, {
     shortNames: ['sa'],
-    strategy: { prepareForCreate: nameSecretsOnly, prepareForUpdate: nameSecretsOnly },
+    strategy: {
+      prepareForCreate: nameSecretsOnly,
+      prepareForUpdate: nameSecretsOnly,
+      returnsDeletedObject: true,
+      warningsOnCreate: (account) => mountableWarnings(account),
+      warningsOnUpdate: mountableWarnings,
+    },
     subresources: [tokenRequest(environment)],
     columns: [
       nameColumn(),

@@ -71,16 +71,15 @@ function defaulted(request: TokenRequest, environment: ResourceEnvironment): Req
   };
 }
 
+const KIND = { group: 'authentication.k8s.io', kind: 'TokenRequest' };
+
 function checkIdentity({ metadata }: TokenRequest, namespace: string, name: string): void {
   if (metadata?.name && metadata.name !== name) {
-    throw badRequest(
-      `the name of the object (${metadata.name}) does not match the name on the URL (${name})`,
-    );
+    const why = 'must match the service account name if specified';
+    throw invalidObject(KIND, name, [invalid('metadata.name', metadata.name, why)]);
   }
   if (metadata?.namespace && metadata.namespace !== namespace) {
-    throw badRequest(
-      `the namespace of the object (${metadata.namespace}) does not match the namespace on the request (${namespace})`,
-    );
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   }
 }
 
@@ -148,5 +147,7 @@ async function bindingOf(
     check(secret.metadata?.uid, 'secrets');
     return { secret: { name, uid: secret.metadata?.uid ?? '' } };
   }
-  throw badRequest(`cannot bind token to object of type ${ref.apiVersion}, Kind=${ref.kind}`);
+  const { apiVersion = '', kind: asked = '' } = ref;
+  const type = apiVersion.includes('/') ? apiVersion : `/${apiVersion}`;
+  throw badRequest(`cannot bind token to object of type ${type}, Kind=${asked}`);
 }

@@ -133,7 +133,6 @@ export const eventsV1 = define(EVENTS_V1, {
   },
   strategy: {
     allowCreateOnUpdate: true,
-    anyFinalizer: true,
     generation: false,
     validateCreate,
     validateUpdate,

@@ -33,7 +33,7 @@ function validate({ spec }: Ingress): FieldError[] {
   const errors: Errors = [];
   const rules = spec?.rules ?? [];
   if (rules.length === 0 && !spec?.defaultBackend) {
-    errors.push(invalid('spec', spec ?? {}, 'either `defaultBackend` or `rules` must be specified'));
+    errors.push(invalid('spec', spec?.rules ?? null, 'either `defaultBackend` or `rules` must be specified'));
   }
   if (spec?.defaultBackend) validateBackend(errors, 'spec.defaultBackend', spec.defaultBackend);
   rules.forEach((rule, index) => validateRule(errors, at('spec.rules', index), rule));

@@ -2,7 +2,7 @@ import { RUNTIMECLASSES } from '../../../api/gen/resources.ts';
 import type { RuntimeClass } from '../../../api/gen/types/node-v1.ts';
 import { duplicate, required } from '../../field-error.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
-import { checkResourceName, checkResourceQuantity } from '../core/pod-spec/resource-requirements.ts';
+import { checkContainerResourceName, checkResourceQuantity } from '../core/pod-spec/resource-requirements.ts';
 import { validateTolerations } from '../core/pod-spec/scheduling.ts';
 import { define } from '../define.ts';
 import { checkFormat, checkImmutable, checkLabels, key, sameJson } from '../validation/checks.ts';
@@ -16,7 +16,7 @@ function validate({ handler, overhead, scheduling }: RuntimeClass): Errors {
   if (!handler) errors.push(required('handler'));
   else checkFormat(errors, 'handler', handler, dnsLabel(handler));
   for (const [name, quantity] of Object.entries(overhead?.podFixed ?? {})) {
-    checkResourceName(errors, key('overhead.limits', name), name);
+    checkContainerResourceName(errors, key('overhead.limits', name), name);
     checkResourceQuantity(errors, key('overhead.limits', name), name, quantity);
   }
   checkLabels(errors, 'scheduling.nodeSelector', scheduling?.nodeSelector);

@@ -1,7 +1,7 @@
 import { CLUSTERROLES, ROLES } from '../../../api/gen/resources.ts';
 import type { ClusterRole, PolicyRule, Role } from '../../../api/gen/types/rbac-v1.ts';
 import type { ResourceDefinition, StrategyContext } from '../../resource-definition.ts';
-import { required } from '../../field-error.ts';
+import { invalid, required } from '../../field-error.ts';
 import { column, nameColumn } from '../columns.ts';
 import { define } from '../define.ts';
 import type { ResourceEnvironment } from '../environment.ts';
@@ -68,7 +68,11 @@ export function clusterroles(environment: ResourceEnvironment): ResourceDefiniti
       errors.push(required('aggregationRule.clusterRoleSelectors', why));
     }
     (aggregation?.clusterRoleSelectors ?? []).forEach((selector, index) => {
-      checkLabelSelector(errors, at('aggregationRule.clusterRoleSelectors', index), selector);
+      const path = at('aggregationRule.clusterRoleSelectors', index);
+      const problems: Errors = [];
+      checkLabelSelector(problems, path, selector);
+      if (problems.length > 0) problems.push(invalid(path, selector, 'invalid label selector.'));
+      errors.push(...problems);
     });
     return errors;
   };

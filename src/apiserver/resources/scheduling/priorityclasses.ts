@@ -65,7 +65,8 @@ function validate(priority: PriorityClass): FieldError[] {
 export const priorityclasses = define(PRIORITYCLASSES, {
   shortNames: ['pc'],
   strategy: {
-    generation: true,
+    // Upstream counts no changes.
+    generation: () => false,
     defaults(priority) {
       priority.preemptionPolicy ??= 'PreemptLowerPriority';
     },

@@ -2,6 +2,7 @@ import { isIP, isIPv4 } from 'node:net';
 
 /** What is wrong with an address; leading zeros and embedded forms are refused, as upstream does for new values. */
 export function ipProblems(value: string): string[] {
+  if (LEADING_ZERO.test(value) && isIP(withoutZeros(value)) === 4) return ['must not have leading 0s'];
   if (isIP(value) === 0 || value.includes('%')) {
     return ['must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'];
   }
@@ -31,7 +32,6 @@ const MAPPED = /^::ffff:\d+\.\d+\.\d+\.\d+$/i;
 
 /** As ipProblems, and the address must be written as it is printed. Mirrors IsValidIP of apimachinery pkg/util/validation/ip.go. */
 export function strictIpProblems(value: string): string[] {
-  if (LEADING_ZERO.test(value) && isIP(withoutZeros(value)) === 4) return ['must not have leading 0s'];
   const problems = ipProblems(value);
   if (problems.length > 0) return problems;
   const canonical = bigIntToIp(ipToBigInt(value), isIPv4(value) ? 4 : 6);

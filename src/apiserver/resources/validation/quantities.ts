@@ -40,6 +40,10 @@ export function roundedUp(text: string): number {
   return Number(nanos > whole * 1_000_000_000n ? whole + 1n : whole);
 }
 
+export function quotient(a: string, b: string): number {
+  return Number(read(a).nanos) / Number(read(b).nanos);
+}
+
 /** Whether the quantity is a multiple of the unit. */
 export function quantityMultipleOf(text: string, unit: string): boolean {
   const size = read(unit).nanos;
