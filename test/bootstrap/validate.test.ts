@@ -1,6 +1,8 @@
 import test from 'ava';
+import { checkServer } from '../../src/bootstrap/preflight/server-rules.ts';
 import { validateServers, validateTogether } from '../../src/bootstrap/phases/validate-servers.ts';
 import type { Facts } from '../../src/provision/facts.ts';
+import { sha256 } from '../../src/provision/files.ts';
 import { bareFacts, newCluster, nodeOf } from './harness.ts';
 
 /** A server with these facts is refused with these words. */
@@ -80,6 +82,20 @@ test(
   { files: new Map([['/etc/kubernetes/pki/ca.crt', { sha256: 'x', mode: '644', owner: 'root:root' }]]) },
   /belongs to another cluster already/,
 );
+
+test('a damaged certificate beside credentials that we wrote is no other cluster', async (t) => {
+  const { cluster } = newCluster();
+  const node = nodeOf(cluster, 'w1');
+  const owner = 'root:root';
+  const conf = { path: '/etc/kubernetes/proxy.conf', content: 'ours', mode: 0o600 };
+  node.facts.files.set('/etc/kubernetes/pki/ca.crt', { sha256: 'x', mode: '644', owner });
+  node.facts.files.set(conf.path, { sha256: sha256(conf.content), mode: '600', owner });
+  const problems = async () =>
+    (await checkServer(node, cluster)).filter(({ severity }) => severity === 'must');
+  t.regex((await problems())[0]?.message ?? '', /belongs to another cluster/);
+  cluster.applied.wrote('w1', [conf]);
+  t.deepEqual(await problems(), []);
+});
 
 test('a port that our own process holds is no conflict', async (t) => {
   const { cluster } = newCluster();

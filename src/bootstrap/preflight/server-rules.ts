@@ -225,11 +225,14 @@ function checkForwarding({ facts }: Node): Problem[] {
 }
 
 /** A server that belongs to another cluster is left alone. */
-async function checkStranger({ facts }: Node, { state }: Cluster): Promise<Problem[]> {
+async function checkStranger(node: Node, cluster: Cluster): Promise<Problem[]> {
+  const { facts } = node;
+  const { state } = cluster;
   const problems: Problem[] = [];
   const theirs = facts.files.get(`${PKI_DIRECTORY}/ca.crt`);
   const ours = trustedRoots(await state.readPkiFiles());
-  if (theirs !== undefined && !ours.some((root) => sha256(root) === theirs.sha256)) {
+  const isOther = theirs !== undefined && !ours.some((root) => sha256(root) === theirs.sha256);
+  if (isOther && !hasOurCredentials(node, cluster)) {
     problems.push(
       must(
         `belongs to another cluster already (${PKI_DIRECTORY}/ca.crt is not that of ${state.path})`,
@@ -241,4 +244,12 @@ async function checkStranger({ facts }: Node, { state }: Cluster): Promise<Probl
     problems.push(must('another installer’s kubelet.service runs there', 'reset the server first'));
   }
   return problems;
+}
+
+/** Whether credentials are there as we wrote them last: a certificate beside them that differs is then a damaged one. */
+function hasOurCredentials({ name, facts }: Node, { applied }: Cluster): boolean {
+  return [...facts.files].some(
+    ([path, { sha256: hash }]) =>
+      /^\/etc\/kubernetes\/.*\.(conf|key)$/.test(path) && applied.lastHash(name, path) === hash,
+  );
 }
