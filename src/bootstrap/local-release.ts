@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { access, mkdir, open, rename, stat } from 'node:fs/promises';
+import { access, mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -13,13 +14,15 @@ const ELF_MACHINES: Record<number, string> = { 0x3e: 'x86_64', 0xb7: 'aarch64' }
 
 /**
  * Looks at an executable on this machine and compresses it once: the result is kept in the cache directory under its
- * hash. E_EXECUTABLE where it is missing or no Linux executable.
+ * hash. `ask` runs it for its version. E_EXECUTABLE where it is missing or no Linux executable.
  */
-export async function prepareRelease(path: string, env: NodeJS.ProcessEnv): Promise<Release> {
-  const architecture = await architectureOf(path);
-  const { version, kubernetes } = await versionOf(path);
-  const [sha256, { size: bytes }] = await Promise.all([hashFile(path), stat(path)]);
+export async function prepareRelease(
+  path: string,
+  env: NodeJS.ProcessEnv,
+  ask: typeof versionOf = versionOf,
+): Promise<Release> {
   const cache = cacheDirectory(env);
+  const { sha256, version, kubernetes, architecture, bytes } = await lookAt(path, cache, ask);
   const compressedPath = join(cache, `${sha256}.gz`);
   const kept = await access(compressedPath).then(
     () => true,
@@ -49,6 +52,47 @@ export async function prepareRelease(path: string, env: NodeJS.ProcessEnv): Prom
 /** Where executables are kept that can be had again. */
 export const cacheDirectory = (env: NodeJS.ProcessEnv): string =>
   join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'slipway');
+
+interface Looked {
+  sha256: string;
+  version: string;
+  kubernetes: string;
+  architecture: string;
+  bytes: number;
+}
+
+/**
+ * Hashing and asking an executable takes most of a second, and every command would do it: what was found is remembered for
+ * this very file, with its inode, its size and the time of its last change of any kind, which nobody can set.
+ */
+async function lookAt(path: string, cache: string, ask: typeof versionOf): Promise<Looked> {
+  const before = await stampOf(path);
+  const file = join(cache, `${createHash('sha256').update(before).digest('hex').slice(0, 32)}.json`);
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as Looked;
+  } catch {
+    // Not looked at yet; what cannot be read is written anew.
+  }
+  const architecture = await architectureOf(path);
+  const { version, kubernetes } = await ask(path);
+  const [sha256, { size: bytes }] = await Promise.all([hashFile(path), stat(path)]);
+  const looked = { sha256, version, kubernetes, architecture, bytes };
+  // A file that changed meanwhile is looked at again by the next command.
+  if ((await stampOf(path)) === before) {
+    await mkdir(cache, { recursive: true, mode: 0o700 });
+    const temporary = `${file}.${process.pid}`;
+    await writeFile(temporary, JSON.stringify(looked));
+    await rename(temporary, file);
+  }
+  return looked;
+}
+
+async function stampOf(path: string): Promise<string> {
+  const found = await stat(path, { bigint: true }).catch(() => undefined);
+  if (found === undefined) return `${resolve(path)} is missing`;
+  const { dev, ino, size, mtimeNs, ctimeNs } = found;
+  return [resolve(path), dev, ino, size, mtimeNs, ctimeNs].join(' ');
+}
 
 async function architectureOf(path: string): Promise<string> {
   const header = Buffer.alloc(20);

@@ -91,7 +91,12 @@ function driftLine({ drift }: ClusterStatus): string {
   for (const { node = 'state directory' } of [...drift.changes, ...drift.strangers]) {
     counts.set(node, (counts.get(node) ?? 0) + 1);
   }
-  return counts.size === 0 ? 'none' : [...counts].map(([node, count]) => `${node}: ${count}`).join(', ');
+  return counts.size === 0
+    ? 'none'
+    : [...counts]
+        .map(([node, count]) => `${node}: ${count}`)
+        .toSorted()
+        .join(', ');
 }
 
 /** Columns as wide as their widest cell. */
