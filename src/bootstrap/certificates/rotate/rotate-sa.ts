@@ -163,9 +163,15 @@ const checkOldTokens = (all: RotatedFilesOf, now: boolean): ClusterPhase => ({
     const files = await all.of(cluster).read();
     const rotation = tokenRotationOf(files);
     if (rotation?.stage === 'drop') return;
-    if (rotation?.signedSinceMs === undefined) {
-      throw new SlipwayError('E_ROTATION', 'there is no old key that could be forgotten', {
-        hint: 'replace the key first: slipway certs rotate-sa',
+    if (rotation === undefined) {
+      const message =
+        'there is no old key that could be forgotten: "slipway certs rotate-sa" replaces the key';
+      cluster.report({ type: 'warning', node: undefined, message });
+      return;
+    }
+    if (rotation.signedSinceMs === undefined) {
+      throw new SlipwayError('E_ROTATION', 'the new key does not sign everywhere yet', {
+        hint: 'end the first step first: slipway certs rotate-sa',
       });
     }
     const expiredMs = rotation.signedSinceMs + TOKENS_LIVE_MS;
