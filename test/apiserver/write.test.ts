@@ -195,7 +195,7 @@ test('bodies that are no objects of the kind are refused with upstream words', a
       '{"kind":"ConfigMap","apiVersion":"v1","data":[]}',
       /^ConfigMap in version "v1" cannot be handled as a ConfigMap: json: cannot unmarshal array into Go struct field ConfigMap.data of type map\[string\]string/,
     ],
-    ['{"kind":"ConfigMap","apiVersion":"v2"}', /does not match the expected API version/],
+    ['{"kind":"ConfigMap","apiVersion":"v2"}', /no kind "ConfigMap" is registered for version "v2"/],
   ];
   for (const [body, message] of cases) {
     const answer = await api.post(MAPS, body);

@@ -251,7 +251,7 @@ test(
   'a selector of its own is refused',
   job,
   { 'spec.selector': { matchLabels: { a: 'b' } } },
-  'spec.selector: Invalid value: {"matchLabels":{"a":"b"}}: `selector` not auto-generated',
+  'spec.selector: Invalid value: {"matchLabels":{"batch.kubernetes.io/controller-uid":"11111111-2222-3333-4444-555555555555","a":"b"}}: `selector` not auto-generated',
   'spec.template.metadata.labels: Invalid value: {"batch.kubernetes.io/controller-uid":"11111111-2222-3333-4444-555555555555","batch.kubernetes.io/job-name":"once","controller-uid":"11111111-2222-3333-4444-555555555555","job-name":"once"}: `selector` does not match template `labels`',
 );
 const jobUpdate = updateRows('jobs.batch', JOB);

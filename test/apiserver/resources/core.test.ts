@@ -182,7 +182,7 @@ test(
   'a dockerconfigjson is JSON',
   secret,
   { type: 'kubernetes.io/dockerconfigjson', data: { '.dockerconfigjson': 'eA==' } },
-  'data[.dockerconfigjson]: Invalid value: "<secret contents redacted>": must be valid JSON',
+  'data[.dockerconfigjson]: Invalid value: "<secret contents redacted>": invalid character \'x\' looking for beginning of value',
 );
 test(
   'a token secret names its account',
@@ -285,7 +285,7 @@ test(
   'a taint has an effect',
   node,
   { 'spec.taints': [{ key: 'a' }] },
-  'spec.taints[0].effect: Required value',
+  'metadata.taints[0].effect: Required value',
 );
 test(
   'taints are unique',
@@ -296,7 +296,7 @@ test(
       { key: 'a', effect: 'NoSchedule' },
     ],
   },
-  'spec.taints[1]: Duplicate value: {"key":"a","effect":"NoSchedule"}: taints must be unique by key and effect pair',
+  'metadata.taints[1]: Duplicate value: {"key":"a","effect":"NoSchedule"}: taints must be unique by key and effect pair',
 );
 test(
   'a pod range is a CIDR',
@@ -410,7 +410,13 @@ const volume = createRows(
   }),
 );
 test('a plain volume is valid', volume, {});
-test('a volume has a capacity', volume, { 'spec.capacity': {} }, 'spec.capacity: Required value');
+test(
+  'a volume has a capacity',
+  volume,
+  { 'spec.capacity': {} },
+  'spec.capacity: Required value',
+  'spec.capacity: Unsupported value: {}: supported values: "storage"',
+);
 test(
   'a volume has a source',
   volume,
@@ -454,6 +460,7 @@ test(
   quota,
   { 'spec.hard': { nonsense: '1' } },
   'spec.hard[nonsense]: Invalid value: "nonsense": must be a standard resource type or fully qualified',
+  'spec.hard[nonsense]: Invalid value: "nonsense": must be a standard resource for quota',
 );
 test(
   'scopes do not contradict each other',

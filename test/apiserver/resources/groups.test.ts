@@ -217,7 +217,7 @@ test(
   'an Ingress leads somewhere',
   ingress,
   { 'spec.rules': [] },
-  'spec: Invalid value: {"rules":[]}: either `defaultBackend` or `rules` must be specified',
+  'spec: Invalid value: []: either `defaultBackend` or `rules` must be specified',
 );
 test(
   'a path type is required',
@@ -259,7 +259,7 @@ test(
 const autoscaler = createRows(
   'horizontalpodautoscalers.autoscaling',
   object('autoscaling/v2', 'HorizontalPodAutoscaler', {
-    spec: { maxReplicas: 3, scaleTargetRef: { kind: 'Deployment', name: 'web' } },
+    spec: { maxReplicas: 3, scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' } },
   }),
 );
 test('a plain autoscaler is valid', autoscaler, {});
@@ -280,15 +280,15 @@ test(
   'a request is a CSR in PEM',
   csr,
   {},
-  'spec.request: Invalid value: "eA==": unable to parse the certificate request',
+  'spec.request: Invalid value: "eA==": PEM block type must be CERTIFICATE REQUEST',
 );
 test(
   'a request has usages and a signer',
   csr,
   { 'spec.usages': [], 'spec.signerName': 'x' },
-  'spec.request: Invalid value: "eA==": unable to parse the certificate request',
+  'spec.request: Invalid value: "eA==": PEM block type must be CERTIFICATE REQUEST',
   'spec.usages: Required value',
-  'spec.signerName: Invalid value: "x": must be a fully qualified domain and path of the form "example.com/signer-name"',
+  `spec.signerName: Invalid value: "x": must be a fully qualified domain and path of the form 'example.com/signer-name'`,
 );
 
 const runtime = createRows(

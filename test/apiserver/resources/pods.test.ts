@@ -360,7 +360,7 @@ test(
   'a host alias has an address',
   row,
   { 'spec.hostAliases': [{ ip: '010.1.1.1', hostnames: ['a'] }] },
-  'spec.hostAliases[0].ip: Invalid value: "010.1.1.1": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+  'spec.hostAliases[0].ip: Invalid value: "010.1.1.1": must not have leading 0s',
 );
 test(
   'privileged excludes no escalation',

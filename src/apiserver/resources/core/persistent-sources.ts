@@ -152,7 +152,7 @@ function validateLocal(errors: Errors, path: string, { local, nodeAffinity }: Pe
 
 function validateIscsi(errors: Errors, here: string, { iscsi }: PersistentVolumeSpec, name: string): void {
   if (!iscsi) return;
-  const { iqn, lun = 0, initiatorName, targetPortal = '' }: Partial<typeof iscsi> = iscsi;
+  const { iqn, lun = 0, initiatorName, targetPortal = '' } = iscsi as Partial<typeof iscsi>;
   if (initiatorName !== undefined && `${name}:${targetPortal}`.length > 64) {
     const why =
       'Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if iscsi.initiatorName is specified.';
