@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import type { FoundCertificate } from '../../src/bootstrap/certificates/look.ts';
-import { isEncryptedKey } from '../../src/pki/keys.ts';
+import { decryptKey, isEncryptedKey } from '../../src/pki/keys.ts';
 import { isIssuedBy } from '../../src/pki/parse.ts';
 import type { Rotation } from '../../src/pki/rotation.ts';
 import { kubectlSkipReason, kubectlWith, type Kubectl } from '../helpers/kubectl.ts';
@@ -23,6 +23,7 @@ const SERVERS: HaServer[] = [
   { name: 'w1', roles: ['worker'] },
 ];
 const ALL = SERVERS.map(({ name }) => name);
+const PASSPHRASE = 'a passphrase of the operator';
 /** Where the installer is killed: in the middle of each stage, at what others rely on. */
 const KILLED_IN = ['trust-apiserver', 'issue-etcd', 'issue-kubelet', 'drop-controller-manager'];
 
@@ -36,7 +37,7 @@ test.before(async (t) => {
   t.timeout(900_000);
   cluster = await HaCluster.prepare(`rotate-${process.pid}`, ALL);
   const file = join(cluster.lab.directory, 'passphrase');
-  await writeFile(file, 'a passphrase of the operator\n', { mode: 0o600 });
+  await writeFile(file, `${PASSPHRASE}\n`, { mode: 0o600 });
   passphrase = ['--passphrase-file', file];
   await cluster.describe(SERVERS);
   await slipway('up', ...passphrase);
@@ -115,6 +116,8 @@ labTest(
   async (t) => {
     t.timeout(900_000);
     const [oldRoot, oldKubeconfig] = [await stateFile('pki/ca.crt'), await stateFile('admin.kubeconfig')];
+    const member = 'nodes/cp1/etcd/healthcheck-client';
+    const oldMember = (await stateFile(`${member}.crt`)) + (await stateFile(`${member}.key`));
     await cluster.describe(SERVERS, { cluster: { name: 'ha', keys: 'RSA-2048' } });
     for (const phase of KILLED_IN) {
       await killIn(phase, 'certs rotate-ca', ...passphrase);
@@ -151,13 +154,24 @@ labTest(
         const pem = await server.exec(`cat /var/lib/kubelet/pki/kubelet-${end}-current.pem`);
         t.true(isIssuedBy(pem, signer), `${name}: the kubelet’s ${end} certificate`);
       }
-      const key = (await stateFile('pki/ca.key')).split('\n')[2] ?? '';
+      const key = decryptKey(await stateFile('pki/ca.key'), PASSPHRASE).split('\n')[1] ?? '';
       const found = await server.tryExec(`grep -rlF '${key}' /etc /opt /root /tmp /var/lib/slipway`);
       t.is(found.stdout, '', `${name}: the root key is not there`);
     }
     await oldLeafIsRefused(t, oldKubeconfig);
+    t.regex(
+      await etcdSays(oldMember),
+      /alert (bad certificate|unknown ca)/i,
+      'etcd does not know it any more',
+    );
+    const now = (await stateFile(`${member}.crt`)) + (await stateFile(`${member}.key`));
+    t.notRegex(await etcdSays(now), /alert/i);
     kubectl = await cluster.kubectl(...CONTROL_PLANES);
     await cluster.nodesReady(kubectl, ALL);
+    const extension = 'configmap/extension-apiserver-authentication';
+    const told = await kubectl.json<{ data: Record<string, string> }>('-n', 'kube-system', 'get', extension);
+    t.is(told.data['requestheader-client-ca-file'], await stateFile('pki/front-proxy-ca.crt'));
+    t.is(told.data['client-ca-file'], root + signer, 'other API servers are told the new ones alone');
     for (const { metadata } of await podsOf(kubectl, 'app=steady-load')) {
       const inPod = 'cat /var/run/secrets/kubernetes.io/serviceaccount/ca.crt';
       const current = async () =>
@@ -191,6 +205,15 @@ async function oldLeafIsRefused(
     await ask('--insecure-skip-tls-verify'),
     /Unauthorized|must be logged in|certificate required|unknown/i,
   );
+}
+
+/** How a member of etcd answers to whoever shows this certificate. */
+async function etcdSays(identity: string): Promise<string> {
+  const path = join(cluster.lab.directory, 'etcd-client.pem');
+  await writeFile(path, identity, { mode: 0o600 });
+  const connect = `openssl s_client -connect ${cluster.server('cp1').address}:2379 -tls1_2 -cert ${path} -key ${path}`;
+  const { stdout } = await cluster.lab.fabricTryExec(['sh', '-c', `echo | ${connect} 2>&1; true`]);
+  return stdout;
 }
 
 labTest('the key of tokens is replaced: old tokens hold until the old key is dropped', async (t) => {
