@@ -39,6 +39,8 @@ export interface ApiServerOptions {
   authentication?: AuthenticationOptions;
   /** Who decides what someone may, in order; members of system:masters may everything. Default Node, RBAC. */
   authorization?: readonly AuthorizerOption[];
+  /** Called once with the way to change either of them while the server runs; it throws where a change cannot be. */
+  followAccess?: (apply: (change: AccessChange) => void) => void;
   /** Default ['10.96.0.0/12']. */
   serviceClusterIpRanges?: string[];
   /** Default 30000 to 32767. */
@@ -80,6 +82,12 @@ export interface AuthenticationOptions {
   jwt?: JwtIssuer[];
   webhook?: TokenWebhookOptions;
   anonymous?: AnonymousConfig;
+}
+
+/** What is absent stays as it is. */
+export interface AccessChange {
+  authentication?: AuthenticationOptions;
+  authorization?: readonly AuthorizerOption[];
 }
 
 export type AuthorizerOption = 'Node' | 'RBAC' | AuthorizationWebhookOptions;

@@ -119,6 +119,7 @@ export class ControlPlane {
       clock,
       log,
     });
+    options.followAccess?.((change) => this.policy.change(change));
     this.network = new ServiceNetwork(this.#networkOptions());
     for (const definition of builtInResources(this.#resourceEnvironment(), this.network)) {
       this.table.add(definition);

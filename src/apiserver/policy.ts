@@ -1,12 +1,18 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
+import { SlipwayError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { ServiceAccountOptions } from './api-server-options.ts';
 import type { TokenAuthenticator } from './authn/authenticator.ts';
 import { RequestAuthenticator } from './authn/authenticator.ts';
 import { BootstrapTokens } from './authn/bootstrap-tokens.ts';
 import { RemovedNodes } from './authn/removed-nodes.ts';
-import type { AuthenticationOptions, AuthorizerOption, RequestHeaderConfig } from './api-server-options.ts';
+import type {
+  AccessChange,
+  AuthenticationOptions,
+  AuthorizerOption,
+  RequestHeaderConfig,
+} from './api-server-options.ts';
 import { checkIssuer } from './authn/authentication-config.ts';
 import { OidcAuthenticator } from './authn/oidc/oidc-authenticator.ts';
 import { TokenWebhook } from './authn/token-webhook.ts';
@@ -51,6 +57,8 @@ export interface Policy {
   tokenKeys: JwtKey[];
   issuer: string;
   apiAudiences: string[];
+  /** Uses other issuers or authorizers from now on. Throws where that cannot be; then nothing is changed. */
+  change(change: AccessChange): void;
   stop(): void;
 }
 
@@ -60,11 +68,15 @@ export function createPolicy(options: PolicyOptions): Policy {
   const index = new RbacIndex();
   const rbac = new RbacAuthorizer(index);
   const graph = new NodeGraph();
-  const members = (options.authorization ?? ['Node', 'RBAC']).map((member) => {
-    if (member === 'Node') return new NodeAuthorizer(graph);
-    return member === 'RBAC' ? rbac : new WebhookAuthorizer(member, options);
-  });
-  const authorizer = new UnionAuthorizer([privilegedAuthorizer, ...members]);
+  const initial = options.authorization ?? ['Node', 'RBAC'];
+  const membersOf = (authorization: readonly AuthorizerOption[]): Authorizer[] => [
+    privilegedAuthorizer,
+    ...authorization.map((member) => {
+      if (member === 'Node') return new NodeAuthorizer(graph);
+      return member === 'RBAC' ? rbac : new WebhookAuthorizer(member, options);
+    }),
+  ];
+  const authorizer = new UnionAuthorizer(membersOf(initial));
   const issuer = serviceAccounts?.issuer ?? 'https://kubernetes.default.svc';
   const apiAudiences = serviceAccounts?.apiAudiences ?? [issuer];
   const tokenKeys = (serviceAccounts?.keysPem ?? []).map((pem) => jwtKey(createPublicKey(pem)));
@@ -89,7 +101,7 @@ export function createPolicy(options: PolicyOptions): Policy {
     serviceAccounts: checker,
     bootstrapTokens: new BootstrapTokens({ reader, clock }),
     removedNodes: new RemovedNodes(reader),
-    others: otherTokens(options, issuer, apiAudiences),
+    others: otherTokens(options, options.authentication, issuer, apiAudiences),
     anonymous: options.authentication?.anonymous,
     log,
   });
@@ -105,6 +117,17 @@ export function createPolicy(options: PolicyOptions): Policy {
     tokenKeys,
     issuer,
     apiAudiences,
+    change: ({ authentication, authorization }) => {
+      const others = authentication && otherTokens(options, authentication, issuer, apiAudiences);
+      // Mirrors pkg/kubeapiserver/authorizer/reload.go: what was not there at the start has nothing to decide by.
+      const missing = authorization?.find((one) => typeof one === 'string' && !initial.includes(one));
+      if (missing !== undefined) {
+        const why = `authorizer type ${String(missing)} is not allowed if it was not enabled at initial server startup`;
+        throw new SlipwayError('E_AUTHORIZATION_CONFIG', why);
+      }
+      if (others) authenticator.replace({ others, anonymous: authentication.anonymous });
+      if (authorization) authorizer.replaceMembers(membersOf(authorization));
+    },
     stop: () => {
       for (const end of ends) end();
     },
@@ -114,10 +137,11 @@ export function createPolicy(options: PolicyOptions): Policy {
 /** OpenID Connect first, which needs no call for each token, then the webhook. */
 function otherTokens(
   options: PolicyOptions,
+  authentication: AuthenticationOptions | undefined,
   ownIssuer: string,
   apiAudiences: readonly string[],
 ): TokenAuthenticator[] {
-  const { client, clock, log, authentication } = options;
+  const { client, clock, log } = options;
   const others: TokenAuthenticator[] = [];
   for (const [index, issuer] of (authentication?.jwt ?? []).entries()) {
     checkIssuer(`jwt[${index}]`, issuer, [ownIssuer]);

@@ -5,6 +5,8 @@ import type {
   AuthorizerOption,
 } from '../apiserver/api-server-options.ts';
 import { SlipwayError } from '../base/errors.ts';
+import { followFile } from '../base/follow-file.ts';
+import type { FollowOptions } from '../base/follow-file.ts';
 import { duration } from './apiserver-audit.ts';
 import { boolean, readPem } from './component.ts';
 import { webhookTarget } from './webhook-target.ts';
@@ -76,14 +78,34 @@ export function addAccessFlags(command: Command): void {
 
 export async function accessOptions(
   flags: AccessFlags,
-): Promise<Pick<ApiServerOptions, 'authentication' | 'authorization'>> {
-  return { authentication: await authentication(flags), authorization: await authorization(flags) };
+  context: FollowOptions,
+): Promise<Pick<ApiServerOptions, 'authentication' | 'authorization' | 'followAccess'>> {
+  const { authenticationConfig, authorizationConfig } = flags;
+  const authenticationText = authenticationConfig ? await readPem(authenticationConfig) : '';
+  const authorizationText = authorizationConfig ? await readPem(authorizationConfig) : '';
+  return {
+    authentication: await authentication(flags, authenticationText),
+    authorization: await authorization(flags, authorizationText),
+    // Changed files are used without a restart, as upstream does.
+    followAccess: (apply) => {
+      if (authenticationConfig) {
+        void followFile(authenticationConfig, authenticationText, context, async (text) =>
+          apply({ authentication: await authentication(flags, text) }),
+        );
+      }
+      if (authorizationConfig) {
+        void followFile(authorizationConfig, authorizationText, context, async (text) =>
+          apply({ authorization: await authorization(flags, text) }),
+        );
+      }
+    },
+  };
 }
 
-async function authentication(flags: AccessFlags): Promise<AuthenticationOptions> {
+async function authentication(flags: AccessFlags, text: string): Promise<AuthenticationOptions> {
   const config = await import('../apiserver/authn/authentication-config.ts');
   const options: AuthenticationOptions = flags.authenticationConfig
-    ? config.parseAuthenticationConfig(await readPem(flags.authenticationConfig))
+    ? config.parseAuthenticationConfig(text)
     : {};
   if (flags.anonymousAuth !== undefined) {
     if (options.anonymous) throw clash('--anonymous-auth', 'anonymous');
@@ -118,10 +140,9 @@ async function authentication(flags: AccessFlags): Promise<AuthenticationOptions
   return options;
 }
 
-async function authorization(flags: AccessFlags): Promise<AuthorizerOption[]> {
+async function authorization(flags: AccessFlags, text: string): Promise<AuthorizerOption[]> {
   if (flags.authorizationConfig) {
     const { parseAuthorizationConfig } = await import('../apiserver/authz/authorization-config.ts');
-    const text = await readPem(flags.authorizationConfig);
     return parseAuthorizationConfig(text, { target: webhookTarget, duration });
   }
   return flags.authorizationMode.split(',').map((mode) => {

@@ -112,7 +112,7 @@ export function apiServerCommand(): Command {
 async function runWithStore(flags: ApiServerFlags, context: ComponentContext): Promise<void> {
   const { runApiServer } = await import('../apiserver/server.ts');
   const { clock, log, signal } = context;
-  const options = await serverOptions(flags);
+  const options = await serverOptions(flags, context);
   const opened = await openStore(flags, context);
   const encrypted = await encryption(flags, opened, context);
   const storage = encrypted.encryptedStorage ?? opened;
@@ -125,7 +125,10 @@ async function runWithStore(flags: ApiServerFlags, context: ComponentContext): P
   }
 }
 
-async function serverOptions(flags: ApiServerFlags): Promise<Omit<ApiServerOptions, 'storage'>> {
+async function serverOptions(
+  flags: ApiServerFlags,
+  context: ComponentContext,
+): Promise<Omit<ApiServerOptions, 'storage'>> {
   const { releaseInfo } = await import('../base/version.ts');
   const { advertiseAddress, requestheaderClientCaFile } = flags;
   return {
@@ -161,7 +164,7 @@ async function serverOptions(flags: ApiServerFlags): Promise<Omit<ApiServerOptio
     serviceNodePortRange: flags.serviceNodePortRange,
     ...(await kubeletAccess(flags)),
     ...(await proxyClient(flags)),
-    ...(await accessOptions(flags)),
+    ...(await accessOptions(flags, context)),
     ...(await auditOptions(flags)),
     ...(await admissionOptions(flags)),
     build: { ...releaseInfo(), date: '' },

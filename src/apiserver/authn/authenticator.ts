@@ -43,10 +43,15 @@ const ANONYMOUS_PATHS = /^\/(livez|readyz|healthz)(\/.*)?$|^\/version\/?$/;
  * system:authenticated.
  */
 export class RequestAuthenticator implements Authenticator {
-  readonly #options: AuthenticatorOptions;
+  #options: AuthenticatorOptions;
 
   constructor(options: AuthenticatorOptions) {
     this.#options = options;
+  }
+
+  /** Believes other issuers from now on; requests under way go on with those that they began with. */
+  replace(change: Pick<AuthenticatorOptions, 'others' | 'anonymous'>): void {
+    this.#options = { ...this.#options, ...change };
   }
 
   async authenticate(request: ApiRequest): Promise<Authenticated | undefined> {

@@ -24,9 +24,14 @@ export const privilegedAuthorizer: Authorizer = {
  * joined, a line each. Mirrors apiserver pkg/authorization/union/union.go.
  */
 export class UnionAuthorizer implements Authorizer {
-  readonly #members: readonly Authorizer[];
+  #members: readonly Authorizer[];
 
   constructor(members: readonly Authorizer[]) {
+    this.#members = members;
+  }
+
+  /** Asks others from now on. */
+  replaceMembers(members: readonly Authorizer[]): void {
     this.#members = members;
   }
 

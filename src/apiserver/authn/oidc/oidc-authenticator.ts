@@ -1,4 +1,3 @@
-import type { Clock } from '../../../base/clock.ts';
 import { messageOf } from '../../../base/errors.ts';
 import type { Authenticated } from '../../authentication.ts';
 import type { UserInfo } from '../../request-context.ts';
@@ -7,10 +6,10 @@ import type { JwtClaims } from '../jwt.ts';
 import { BadTokenError, CREDENTIAL_ID_KEY } from '../service-account-tokens.ts';
 import { claimExpression, stringsOfValue } from './claim-expressions.ts';
 import type { ClaimExpression } from './claim-expressions.ts';
-import { IssuerKeys } from './issuer-keys.ts';
+import { DistributedClaims } from './distributed-claims.ts';
 import type { IssuerKeysOptions } from './issuer-keys.ts';
 import type { ClaimMapping, JwtIssuer } from './jwt-issuer.ts';
-import { isSignedBy, SIGNING_ALGORITHMS, tokenHeader } from './jws.ts';
+import { stringsOf, TokenVerifier } from './token-verifier.ts';
 
 /**
  * Takes the ID tokens of one OpenID Connect issuer. Mirrors apiserver
@@ -18,69 +17,52 @@ import { isSignedBy, SIGNING_ALGORITHMS, tokenHeader } from './jws.ts';
  */
 export class OidcAuthenticator {
   readonly #issuer: JwtIssuer;
-  readonly #clock: Clock;
-  readonly #keys: IssuerKeys;
+  readonly #verifier: TokenVerifier;
+  readonly #distributed: DistributedClaims | undefined;
   readonly #expressions = new Map<string, ClaimExpression>();
 
   constructor(issuer: JwtIssuer, deps: Pick<IssuerKeysOptions, 'client' | 'clock'>) {
     this.#issuer = issuer;
-    this.#clock = deps.clock;
-    const { url, discoveryURL, certificateAuthority } = issuer.issuer;
-    this.#keys = new IssuerKeys({
+    const { url, discoveryURL, certificateAuthority, audiences } = issuer.issuer;
+    const { signingAlgorithms } = issuer;
+    const trust = {
+      ...(certificateAuthority === undefined ? {} : { caPem: certificateAuthority }),
+      ...(signingAlgorithms === undefined ? {} : { algorithms: signingAlgorithms }),
+      audiences,
+      ...deps,
+    };
+    this.#verifier = new TokenVerifier({
       issuerUrl: url,
       ...(discoveryURL === undefined ? {} : { discoveryUrl: discoveryURL }),
-      ...(certificateAuthority === undefined ? {} : { caPem: certificateAuthority }),
-      ...deps,
+      ...trust,
     });
+    const groups = issuer.claimMappings.groups?.claim ?? '';
+    this.#distributed = groups === '' ? undefined : new DistributedClaims(groups, trust);
     this.#compile();
   }
 
   /** Undefined where another issuer made the token; rejects with BadTokenError where it is bad. */
   async authenticate(token: string): Promise<Authenticated | undefined> {
     if (peekJwt(token)?.iss !== this.#issuer.issuer.url) return undefined;
-    const claims = await this.#verified(token);
+    const claims = await this.#claims(token);
     const user = this.#user(claims);
     this.#checkClaims(claims);
     this.#checkUser(user);
     return { user };
   }
 
-  async #verified(token: string): Promise<JwtClaims> {
-    const header = tokenHeader(token);
-    const algorithms = this.#issuer.signingAlgorithms ?? SIGNING_ALGORITHMS;
-    let isGood: boolean;
+  async #claims(token: string): Promise<JwtClaims> {
+    let claims: JwtClaims;
     try {
-      isGood =
-        isSignedBy(token, await this.#keys.find(header?.kid), algorithms) ||
-        // Keys may have been changed under the same name, or have none.
-        (algorithms.includes(header?.alg ?? '') && isSignedBy(token, await this.#keys.renewed(), algorithms));
+      claims = await this.#verifier.verify(token);
     } catch (error) {
-      throw new BadTokenError(`oidc: verify token: ${messageOf(error)}`);
+      throw bad(`verify token: ${messageOf(error)}`);
     }
-    if (!isGood) {
-      throw new BadTokenError(
-        'oidc: verify token: failed to verify signature: failed to verify id token signature',
-      );
+    try {
+      return this.#distributed ? await this.#distributed.expand(claims) : claims;
+    } catch (error) {
+      throw bad(`could not expand distributed claims: ${messageOf(error)}`);
     }
-    const claims = peekJwt(token) ?? {};
-    const now = this.#clock.now() / 1000;
-    const { exp, nbf, aud } = claims;
-    if (typeof exp !== 'number' || now > exp) {
-      const when = typeof exp === 'number' ? ` (Token Expiry: ${new Date(exp * 1000).toISOString()})` : '';
-      throw new BadTokenError(`oidc: verify token: oidc: token is expired${when}`);
-    }
-    // As the library that upstream uses: five minutes, as some issuers' clocks are that wrong.
-    if (typeof nbf === 'number' && nbf > now + 300) {
-      throw new BadTokenError('oidc: verify token: oidc: current time before the nbf (not before) time');
-    }
-    const given = stringsOf(aud) ?? [];
-    const { audiences } = this.#issuer.issuer;
-    if (!given.some((audience) => audiences.includes(audience))) {
-      const wanted = `[${audiences.map((each) => JSON.stringify(each)).join(' ')}]`;
-      const got = `[${given.map((each) => JSON.stringify(each)).join(' ')}]`;
-      throw new BadTokenError(`oidc: verify token: oidc: expected audience in ${wanted} got ${got}`);
-    }
-    return claims;
   }
 
   #user(claims: JwtClaims): UserInfo {
@@ -221,10 +203,4 @@ export class OidcAuthenticator {
 
 function bad(message: string): BadTokenError {
   return new BadTokenError(`oidc: ${message}`);
-}
-
-function stringsOf(value: unknown): string[] | undefined {
-  if (typeof value === 'string') return [value];
-  if (!Array.isArray(value) || !value.every((each) => typeof each === 'string')) return undefined;
-  return value;
 }
