@@ -50,7 +50,7 @@ export function withoutDirectives(value: unknown): unknown {
 /** The value of an item's merge key. Throws PatchError where it has none. */
 export function keyOf(item: unknown, mergeKey: string): unknown {
   if (isObject(item) && Object.hasOwn(item, mergeKey)) return item[mergeKey];
-  throw new PatchError(400, `map: ${goText(item)} does not contain declared merge key: ${mergeKey}`);
+  throw new PatchError(500, `map: ${goText(item)} does not contain declared merge key: ${mergeKey}`);
 }
 
 /** A value as Go's %v prints it, which upstream's messages carry: 'map[name:web]'. */

@@ -48,9 +48,65 @@ function applyAll(object: unknown, patch: readonly Operation[]): unknown {
         );
       }
     }
-    document = jsonPatch.applyOperation<unknown>(document, operation, true, true, true, index).newDocument;
+    const normal = asUpstream(document, operation);
+    if (!normal) continue;
+    document = jsonPatch.applyOperation<unknown>(document, normal, true, true, true, index).newDocument;
   }
   return document;
+}
+
+/**
+ * The operation in the stricter terms of the library. Upstream's takes a member that is not there for one that
+ * is null, and counts negative indexes from the end. Undefined for what is done already.
+ */
+function asUpstream(document: unknown, operation: Operation): Operation | undefined {
+  const { op, path } = operation;
+  if (path === '' && op !== 'test' && op !== 'replace') {
+    throw new PatchError(422, `${op} operation does not apply: doc is missing path: "": missing value`);
+  }
+  const place = placeOf(document, path);
+  if (!place) return operation;
+  const { parent, name } = place;
+  if (Array.isArray(parent)) {
+    if (!/^-[0-9]+$/.test(name)) return withValue(operation);
+    const index = parent.length + Number(name) + (op === 'add' ? 1 : 0);
+    const base = path.slice(0, path.lastIndexOf('/'));
+    return index < 0 ? operation : withValue({ ...operation, path: `${base}/${index}` });
+  }
+  const isThere = Object.hasOwn(parent, name);
+  if (op === 'replace' && !isThere) return { op: 'add', path, value: (operation.value as unknown) ?? null };
+  if (op === 'test' && !isThere && ((operation.value as unknown) ?? null) === null) return undefined;
+  if (op === 'copy') {
+    const from = placeOf(document, operation.from);
+    const isMissing = from && !Array.isArray(from.parent) && !Object.hasOwn(from.parent, from.name);
+    if (isMissing) return { op: 'add', path, value: null };
+  }
+  return withValue(operation);
+}
+
+function withValue(operation: Operation): Operation {
+  const takes = operation.op === 'add' || operation.op === 'replace' || operation.op === 'test';
+  return takes && operation.value === undefined ? { ...operation, value: null } : operation;
+}
+
+/** What holds the member that a pointer names; undefined where nothing does. */
+function placeOf(
+  document: unknown,
+  pointer: unknown,
+): { parent: JsonObject | unknown[]; name: string } | undefined {
+  if (typeof pointer !== 'string' || !pointer.includes('/')) return undefined;
+  const parts = pointer.split('/').slice(1).map(unescape);
+  const name = parts.pop() ?? '';
+  let at = document;
+  for (const part of parts) {
+    if (!isObject(at) && !Array.isArray(at)) return undefined;
+    at = Object.hasOwn(at, part) ? (at as JsonObject)[part] : undefined;
+  }
+  return isObject(at) || Array.isArray(at) ? { parent: at, name } : undefined;
+}
+
+function unescape(part: string): string {
+  return part.replaceAll('~1', '/').replaceAll('~0', '~');
 }
 
 /** About the bytes that the value at a pointer is in JSON; what is larger than the limit is not counted to its end. */

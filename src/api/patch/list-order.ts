@@ -16,11 +16,12 @@ export function orderLists(
   mergeSlice: MergeSlice,
 ): void {
   for (const key of Object.keys(patch)) {
+    if (key === SET_ORDER.slice(0, -1) && !Array.isArray(patch[key])) throw notList(patch[key]);
     if (!key.startsWith(SET_ORDER)) continue;
     const order = patch[key];
     delete patch[key];
     const name = key.slice(SET_ORDER.length);
-    if (!Array.isArray(order)) throw new PatchError(400, 'invalid patch format of setElementOrder list');
+    if (!Array.isArray(order)) throw notList(order);
     const rule = ruleFor(schema, name);
     const live = asList(original[name]);
     const given = asList(patch[name]);
@@ -54,9 +55,22 @@ function liveOrder(live: readonly unknown[], patch: readonly unknown[], mergeKey
   return [...remaining, ...added].slice(0, live.length);
 }
 
+const GO_TYPES: Readonly<Record<string, string>> = {
+  string: 'string',
+  boolean: 'bool',
+  bigint: 'int64',
+  object: 'map[string]interface {}',
+};
+
+function notList(value: unknown): PatchError {
+  const ofNumber = Number.isInteger(value) ? 'int64' : 'float64';
+  const type = typeof value === 'number' ? ofNumber : GO_TYPES[typeof value];
+  return new PatchError(500, `expected a []interface {}, but received a ${type}`);
+}
+
 function asList(value: unknown): unknown[] | undefined {
   if (value === undefined || value === null) return undefined;
-  if (!Array.isArray(value)) throw new PatchError(400, 'expected a list, but received another type');
+  if (!Array.isArray(value)) throw notList(value);
   return value;
 }
 
@@ -70,7 +84,7 @@ function checkOrder(patch: unknown[], order: unknown[], mergeKey: string): void 
   }
   if (at < items.length) {
     throw new PatchError(
-      400,
+      500,
       `The order in patch list:\n${goText(patch)}\n doesn't match $setElementOrder list:\n${goText(order)}\n`,
     );
   }

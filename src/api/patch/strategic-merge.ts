@@ -39,7 +39,7 @@ function mergeMap(original: JsonObject, patch: JsonObject, schema: Schema | unde
 }
 
 function unknownDirective(directive: unknown, patch: JsonObject): PatchError {
-  return new PatchError(400, `unknown patch type: ${goText(directive)} in map: ${goText(patch)}`);
+  return new PatchError(500, `unknown patch type: ${goText(directive)} in map: ${goText(patch)}`);
 }
 
 function mergeField(
@@ -112,13 +112,17 @@ function applyRetainKeys(original: JsonObject, patch: JsonObject): void {
 function mergeSlice(original: unknown[], patch: unknown[], rule: FieldRule): unknown[] {
   if (original.length === 0 && patch.length === 0) return original;
   const sample = original[0] ?? patch[0];
-  if (Array.isArray(sample)) throw new PatchError(400, 'lists of lists are not supported');
+  if (Array.isArray(sample)) throw new PatchError(422, 'lists of lists are not supported');
   if (!isObject(sample)) {
     const merged = deduplicate([...original, ...patch]);
     return orderMerged(merged, patch, original, '');
   }
   if (rule.mergeKey === '') {
-    throw new PatchError(400, `cannot merge lists without merge key for ${rule.schema?.kind ?? 'unknown'}`);
+    throw new PatchError(500, `cannot merge lists without merge key for ${rule.schema?.kind ?? 'unknown'}`);
+  }
+  if (![...original, ...patch].every(isObject)) {
+    const shown = `[${goText(original)} ${goText(patch)}]`;
+    throw new PatchError(500, `list element types are not identical: ${shown}`);
   }
   const { base, rest } = applyListDirectives(original, patch, rule.mergeKey);
   for (const item of rest) mergeItem(base, item, rule);
@@ -153,7 +157,7 @@ function applyListDirectives(
     } else if (directive === 'replace') {
       isReplaced = true;
     } else if (directive === 'merge') {
-      throw new PatchError(400, 'merging lists cannot yet be specified in the patch');
+      throw new PatchError(500, 'merging lists cannot yet be specified in the patch');
     } else {
       throw unknownDirective(directive, item);
     }

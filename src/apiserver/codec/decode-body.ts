@@ -46,7 +46,11 @@ export async function decodeBody(
   object.apiVersion = apiVersion;
   context.witness?.requestObject(object);
   const isVersion = apiVersion === apiVersionOf(expected) || expected.kind === 'DeleteOptions';
-  if (!custom && (kind !== expected.kind || !isVersion)) checkConvertible(kind, apiVersion, expected);
+  const problem =
+    custom || (kind === expected.kind && isVersion)
+      ? undefined
+      : conversionProblem(kind, apiVersion, expected);
+  if (problem !== undefined) throw notOfKind(kind, apiVersion, expected.kind, problem);
   if (!isVersion) {
     throw badRequest(
       `the API version in the data (${apiVersion}) does not match the expected API version (${apiVersionOf(expected)})`,
@@ -59,19 +63,24 @@ export async function decodeBody(
   return object;
 }
 
-/** Refuses what is no other version of the kind, in the words of upstream's scheme of types. */
-function checkConvertible(kind: string, apiVersion: string, expected: ResourceInfo): void {
+/** Why an object is no other version of the kind, in the words of upstream's scheme of types; undefined where it is. */
+export function conversionProblem(
+  kind: string,
+  apiVersion: string,
+  expected: ResourceInfo,
+): string | undefined {
+  if (kind === expected.kind && apiVersion === apiVersionOf(expected)) return undefined;
+  if (!schemaOf(apiVersion, kind)) {
+    const [shownKind, version] = [JSON.stringify(kind), JSON.stringify(apiVersion)];
+    return `no kind ${shownKind} is registered for version ${version} in scheme "pkg/runtime/scheme.go:111"`;
+  }
   const slash = apiVersion.indexOf('/');
   const group = slash < 0 ? '' : apiVersion.slice(0, slash);
-  if (!schemaOf(apiVersion, kind)) {
-    const why = `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)} in scheme "pkg/runtime/scheme.go:111"`;
-    throw notOfKind(kind, apiVersion, expected.kind, why);
-  }
-  if (kind === expected.kind && (group === expected.group || kind === 'Event')) return;
-  if (expected.kind === 'DeleteOptions' && kind === expected.kind) return;
+  const isEvent = kind === 'Event' || kind === 'DeleteOptions';
+  if (kind === expected.kind && (group === expected.group || isEvent)) return undefined;
   const from = `${apiVersion.slice(slash + 1)}.${kind}`;
   const to = `${expected.group === '' ? 'core' : expected.group.split('.')[0]}.${expected.kind}`;
-  throw notOfKind(kind, apiVersion, expected.kind, `converting (${from}) to (${to}): unknown conversion`);
+  return `converting (${from}) to (${to}): unknown conversion`;
 }
 
 /** 'application/json' of 'application/json; charset=utf-8'; JSON where nothing is said. */

@@ -13,7 +13,7 @@ import {
 import { keepAllButStatus } from '../../registry/update.ts';
 import { defaultPodTemplate } from '../core/pod-spec/defaults.ts';
 import { define, statusOf, statusStrategy } from '../define.ts';
-import { checkImmutable, checkNonNegative, child } from '../validation/checks.ts';
+import { checkImmutable, checkNonNegative, child, sameJson } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
 import {
   checkAtMostAll,
@@ -123,6 +123,10 @@ export const deployments = define(DEPLOYMENTS, {
   strategy: {
     ...statusStrategy,
     ...workloadWarnings,
+    // Annotations are what rollouts are told by.
+    generation: (deployment, old) =>
+      !sameJson(deployment.spec, old.spec) ||
+      !sameJson(deployment.metadata?.annotations, old.metadata?.annotations),
     defaults,
     validateCreate: validate,
     validateUpdate(deployment, old) {
