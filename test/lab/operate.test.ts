@@ -1,6 +1,8 @@
 /** What an operator does with a cluster that runs: looks at it, collects for support, lets people in. */
+import { once } from 'node:events';
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import test from 'ava';
 import type { ClusterStatus } from '../../src/bootstrap/status/status.ts';
 import { kubectlSkipReason, kubectlWith } from '../helpers/kubectl.ts';
@@ -8,10 +10,12 @@ import { run, type CommandResult } from './command.ts';
 import { InstalledCluster } from './installed-cluster.ts';
 import { labSkipReason } from './machine.ts';
 import { OPS_PASSWORD, ROOT_PASSWORD } from './server.ts';
-import { slipwayCommand, slipwayUp } from './up-command.ts';
+import { slipwayCommand, slipwayUp, startSlipway } from './up-command.ts';
 
 const skip = labSkipReason() ?? kubectlSkipReason();
 const labTest = skip === undefined ? test.serial : test.serial.skip;
+/** Tests of many minutes: `npm run test:all` runs them. */
+const longTest = skip === undefined && process.env['TEST_ALL'] ? test.serial : test.serial.skip;
 
 let cluster: InstalledCluster;
 
@@ -262,6 +266,53 @@ labTest('a control plane copies its store to its disk, and the cluster goes back
   t.deepEqual((await status()).json.problems, []);
   await cluster.upChangesNothing(t);
 });
+
+/** Runs until it begins that change, and dies there. */
+async function killedAt(change: string, name: string, ...flags: string[]): Promise<void> {
+  const run = { ...cluster.upRun, flags: [...flags, '--output', 'json'] };
+  const child = await startSlipway(cluster.lab, name, run);
+  const closed = once(child, 'close');
+  if (!child.stdout) throw new Error('no output');
+  for await (const line of createInterface({ input: child.stdout })) {
+    const event = JSON.parse(line) as { type: string; change?: string; message?: string };
+    if (event.type === 'failed') throw new Error(`${name}: ${event.message}`);
+    if (event.type === 'change' && event.change?.startsWith(change)) child.kill('SIGKILL');
+  }
+  await closed;
+  if (child.signalCode !== 'SIGKILL') throw new Error(`${name} ended without ${change}`);
+}
+
+longTest(
+  'killed at each of its steps, a restore of a snapshot goes on, and nothing else runs meanwhile',
+  async (t) => {
+    t.timeout(600_000);
+    await cluster.kubectl('create', 'configmap', 'kept');
+    await cluster.server('cp1').exec('systemctl start slipway-snapshot');
+    await cluster.kubectl('delete', 'configmap', 'kept');
+    const flags = ['--snapshot', 'cp1:latest', '--yes'];
+    for (const change of [
+      'unpack the snapshot',
+      'stop the API server',
+      'put the store aside',
+      'make the snapshot the store',
+      'start slipway-apiserver',
+    ]) {
+      await killedAt(change, 'restore', ...flags);
+      const refused = await slipwayUp(cluster.lab, cluster.upRun);
+      t.is(refused.code, 2, change);
+      t.regex(refused.stderr, /a restore of a snapshot was cut off[^]*\[E_SNAPSHOT\]/);
+    }
+    const { code, stdout, stderr } = await slipwayCommand(cluster.lab, 'restore', {
+      ...cluster.upRun,
+      flags,
+    });
+    t.is(code, 0, stdout + stderr);
+    await cluster.nodesReady();
+    await cluster.kubectl('get', 'configmap', 'kept');
+    t.deepEqual((await status()).json.problems, []);
+    await cluster.upChangesNothing(t);
+  },
+);
 
 labTest('with the API down and a server dead the status tells of both, and the others', async (t) => {
   await cluster.server('cp1').exec('systemctl stop slipway-apiserver');
