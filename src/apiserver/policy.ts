@@ -120,9 +120,11 @@ export function createPolicy(options: PolicyOptions): Policy {
     change: ({ authentication, authorization }) => {
       const others = authentication && otherTokens(options, authentication, issuer, apiAudiences);
       // Mirrors pkg/kubeapiserver/authorizer/reload.go: what was not there at the start has nothing to decide by.
-      const missing = authorization?.find((one) => typeof one === 'string' && !initial.includes(one));
+      const missing = authorization?.find(
+        (one): one is 'Node' | 'RBAC' => typeof one === 'string' && !initial.includes(one),
+      );
       if (missing !== undefined) {
-        const why = `authorizer type ${String(missing)} is not allowed if it was not enabled at initial server startup`;
+        const why = `authorizer type ${missing} is not allowed if it was not enabled at initial server startup`;
         throw new SlipwayError('E_AUTHORIZATION_CONFIG', why);
       }
       if (others) authenticator.replace({ others, anonymous: authentication.anonymous });

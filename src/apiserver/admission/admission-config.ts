@@ -1,3 +1,4 @@
+import type { LimitedResource } from '../../api/quota/limited-resources.ts';
 import { SlipwayError } from '../../base/errors.ts';
 import type { EventLimit } from './event-rate-limit.ts';
 import { configuredDefaults } from './pod-security/levels.ts';
@@ -10,6 +11,7 @@ export interface AdmissionConfig {
   disabled: readonly string[];
   podSecurity: PodSecurityOptions;
   eventLimits: readonly EventLimit[];
+  limitedResources: readonly LimitedResource[];
 }
 
 export const DEFAULT_ADMISSION: AdmissionConfig = {
@@ -17,6 +19,7 @@ export const DEFAULT_ADMISSION: AdmissionConfig = {
   disabled: [],
   podSecurity: OPEN_POD_SECURITY,
   eventLimits: [],
+  limitedResources: [],
 };
 
 const LIMIT_TYPES = ['Server', 'Namespace', 'User', 'SourceAndObject'] as const;
@@ -32,20 +35,21 @@ function wrong(message: string, hint: string): SlipwayError {
 export async function parseAdmissionConfig(
   document: unknown,
   read: (path: string) => Promise<unknown>,
-): Promise<Pick<AdmissionConfig, 'podSecurity' | 'eventLimits'>> {
+): Promise<Pick<AdmissionConfig, 'podSecurity' | 'eventLimits' | 'limitedResources'>> {
   const { kind, plugins = [] } = record(document) as { kind?: unknown; plugins?: unknown };
   if (kind !== 'AdmissionConfiguration' || !Array.isArray(plugins)) {
     throw wrong('the file is no AdmissionConfiguration', 'see apiserver.config.k8s.io/v1');
   }
-  let { podSecurity, eventLimits } = DEFAULT_ADMISSION;
+  let { podSecurity, eventLimits, limitedResources } = DEFAULT_ADMISSION;
   for (const plugin of plugins) {
     const { name, path, configuration } = record(plugin);
     const given = typeof path === 'string' && path !== '' ? await read(path) : configuration;
     if (given === undefined || given === null) continue;
     if (name === 'PodSecurity') podSecurity = podSecurityOf(record(given));
     if (name === 'EventRateLimit') eventLimits = eventLimitsOf(record(given));
+    if (name === 'ResourceQuota') limitedResources = limitedResourcesOf(record(given));
   }
-  return { podSecurity, eventLimits };
+  return { podSecurity, eventLimits, limitedResources };
 }
 
 function podSecurityOf(given: Record<string, unknown>): PodSecurityOptions {
@@ -81,6 +85,37 @@ function eventLimitsOf(given: Record<string, unknown>): EventLimit[] {
       );
     }
     return { type: known, qps, burst, cacheSize: cacheSize ?? 4096 };
+  });
+}
+
+const OPERATORS = ['In', 'NotIn', 'Exists', 'DoesNotExist'] as const;
+
+function limitedResourcesOf(given: Record<string, unknown>): LimitedResource[] {
+  const { limitedResources = [] } = given;
+  if (!Array.isArray(limitedResources)) {
+    throw wrong('limitedResources of ResourceQuota is no list', 'write a list of resources');
+  }
+  return limitedResources.map((entry) => {
+    const { apiGroup = '', resource, matchContains = [], matchScopes = [] } = record(entry);
+    const texts = (value: unknown): value is string[] =>
+      Array.isArray(value) && value.every((one) => typeof one === 'string');
+    if (typeof apiGroup !== 'string' || typeof resource !== 'string' || !texts(matchContains)) {
+      throw wrong(
+        'a limited resource of ResourceQuota is none',
+        'write apiGroup, resource and matchContains',
+      );
+    }
+    if (!Array.isArray(matchScopes))
+      throw wrong('matchScopes of ResourceQuota is no list', 'write a list of scopes');
+    const scopes = matchScopes.map((scope) => {
+      const { scopeName, operator, values = [] } = record(scope);
+      const known = OPERATORS.find((one) => one === operator);
+      if (typeof scopeName !== 'string' || !known || !texts(values)) {
+        throw wrong('a scope of ResourceQuota is none', `operator is one of ${OPERATORS.join(', ')}`);
+      }
+      return { scopeName, operator: known, values };
+    });
+    return { apiGroup, resource, matchContains, matchScopes: scopes };
   });
 }
 

@@ -60,7 +60,7 @@ export function admissionPlugins(options: AdmissionOptions): AdmissionPlugin[] {
 }
 
 function allPlugins(options: AdmissionOptions): AdmissionPlugin[] {
-  const { podSecurity: security, eventLimits } = options.config ?? DEFAULT_ADMISSION;
+  const { podSecurity: security, eventLimits, limitedResources } = options.config ?? DEFAULT_ADMISSION;
   return [
     namespaceLifecycle,
     alwaysPullImages,
@@ -86,6 +86,6 @@ function allPlugins(options: AdmissionOptions): AdmissionPlugin[] {
     options.policies.validatingPlugin,
     options.webhooks.validatingPlugin,
     // The last: what it charges nobody else may refuse any more.
-    resourceQuota(options.clock),
+    resourceQuota(options.clock, limitedResources),
   ];
 }

@@ -2,10 +2,12 @@ import { RESOURCEQUOTAS } from '../../api/gen/resources.ts';
 import type { ResourceQuota } from '../../api/gen/types/core-v1.ts';
 import { chargeOf } from '../../api/quota/charge.ts';
 import { evaluatorFor } from '../../api/quota/evaluators.ts';
+import { uncoveredUse } from '../../api/quota/limited-resources.ts';
+import type { LimitedResource } from '../../api/quota/limited-resources.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from '../admission-plugin.ts';
 import type { ObjectStore } from '../object-store.ts';
-import { StatusError } from '../status-errors.ts';
+import { failure, StatusError } from '../status-errors.ts';
 import { refuse } from './review.ts';
 
 /**
@@ -13,7 +15,7 @@ import { refuse } from './review.ts';
  * plugin: what another one refuses afterwards would stay charged until the quota's controller counts again. Mirrors
  * apiserver pkg/admission/plugin/resourcequota.
  */
-export function resourceQuota(clock: Clock): AdmissionPlugin {
+export function resourceQuota(clock: Clock, limited: readonly LimitedResource[] = []): AdmissionPlugin {
   const turns = new Turns();
   return {
     name: 'ResourceQuota',
@@ -26,8 +28,14 @@ export function resourceQuota(clock: Clock): AdmissionPlugin {
       const evaluator = evaluatorFor(resource.group, resource.resource);
       if (!evaluator?.handles(attributes) || !attributes.object) return;
       const quotas = await store.list(RESOURCEQUOTAS, namespace);
-      if (quotas.length === 0) return;
+      if (quotas.length === 0 && limited.length === 0) return;
       const operation = { ...attributes, object: attributes.object };
+      if (limited.length > 0) {
+        const uncovered = uncoveredUse(limited, resource, quotas, evaluator, operation, clock.now());
+        // Upstream forbids the one, and answers the other as an error without a reason.
+        if (uncovered?.byScope) throw failure(500, '', uncovered.why);
+        if (uncovered) throw refuse(attributes, uncovered.why);
+      }
       const charge = (quota: ResourceQuota): Record<string, string> | undefined => {
         const cost = chargeOf(quota, evaluator, operation, clock.now());
         if (cost && 'refused' in cost) throw refuse(attributes, cost.refused);
