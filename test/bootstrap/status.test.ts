@@ -3,6 +3,8 @@ import { intervalMs, snapshotTimeMs } from '../../src/bootstrap/components/snaps
 import type { Drift } from '../../src/bootstrap/status/drift.ts';
 import { findProblems } from '../../src/bootstrap/status/problems.ts';
 import { renderStatus } from '../../src/bootstrap/status/render.ts';
+import { findUnfinished } from '../../src/bootstrap/status/unfinished.ts';
+import { writeUpgradeRecord } from '../../src/bootstrap/upgrade/record.ts';
 import type { SnapshotStatus } from '../../src/bootstrap/status/server-status.ts';
 import type { ClusterStatus, ReachedServer } from '../../src/bootstrap/status/status.ts';
 import { newCluster, RELEASE } from './harness.ts';
@@ -36,6 +38,7 @@ const statusOf = (servers: ReachedServer[], drift: Partial<Drift> = {}): Omit<Cl
   store: { kind: 'embedded', members: [], error: undefined },
   nearestExpiry: undefined,
   drift: { changes: [], strangers: [], error: undefined, ...drift },
+  unfinished: [],
 });
 
 const problemsOf = (servers: ReachedServer[], drift: Partial<Drift> = {}): string[] =>
@@ -104,4 +107,27 @@ test('times of snapshots and of the inventory', (t) => {
     24 * HOUR_MS,
     undefined,
   ]);
+});
+
+test('an upgrade that stopped half-way is told, with how to go on and how to go back', async (t) => {
+  const { state } = newCluster().cluster;
+  t.deepEqual(await findUnfinished(state), []);
+  const record = {
+    version: 1 as const,
+    from: '0.1.0-aaaaaaaaaaaa',
+    to: '0.2.0-bbbbbbbbbbbb',
+    begun: '2026-11-24T12:00:00Z',
+  };
+  await writeUpgradeRecord(state, record);
+  const [told = '', ...more] = await findUnfinished(state);
+  t.deepEqual(more, []);
+  t.regex(
+    told,
+    /from 0\.1\.0-aaaaaaaaaaaa to 0\.2\.0-bbbbbbbbbbbb is not finished: .*"slipway upgrade".*"slipway rollback"/,
+  );
+  t.deepEqual(findProblems({ ...statusOf([]), unfinished: [told] }, newCluster().cluster)[0], told);
+  await writeUpgradeRecord(state, { ...record, finished: '2026-11-24T12:10:00Z' });
+  t.deepEqual(await findUnfinished(state), []);
+  await state.write('upgrade.json', 'what?');
+  t.regex((await findUnfinished(state)).join(), /upgrade\.json is no record of an upgrade/);
 });

@@ -17,6 +17,7 @@ export function findProblems(status: Omit<ClusterStatus, 'problems'>, cluster: C
     ...serverProblems(status),
     ...apiProblems(status),
     ...storeProblems(status, cluster),
+    ...status.unfinished,
     ...releaseProblems(status, cluster),
     ...snapshotProblems(status, cluster),
     ...driftProblems(status),

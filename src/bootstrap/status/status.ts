@@ -6,6 +6,7 @@ import { SUPER_ADMIN } from '../../pki/identities.ts';
 import { askApi, askEtcd, type ApiStatus, type StoreStatus } from './cluster-status.ts';
 import { findProblems } from './problems.ts';
 import { findDrift, type Drift } from './drift.ts';
+import { findUnfinished } from './unfinished.ts';
 import { askServer, type ServerStatus } from './server-status.ts';
 
 export interface ReachedServer extends ServerStatus {
@@ -32,6 +33,8 @@ export interface ClusterStatus {
   nearestExpiry: { where: string; notAfterMs: number } | undefined;
   /** Of the servers that were reached and run the release of this slipway. */
   drift: Drift;
+  /** What was begun and stopped half-way, in sentences. */
+  unfinished: string[];
   /** What is wrong, in sentences; empty where all is well. */
   problems: string[];
 }
@@ -91,6 +94,7 @@ export class StatusWatch {
       store,
       nearestExpiry: this.#nearestExpiry(reached),
       drift,
+      unfinished: await findUnfinished(cluster.state),
     };
     return { ...status, problems: findProblems(status, cluster) };
   }
