@@ -113,6 +113,8 @@ export interface ApiServerHandle {
   /** 'https://127.0.0.1:6443'. */
   readonly url: string;
   readonly port: number;
+  /** Aborts when the cluster has removed the server whose certificate is shown here: it must serve no longer. */
+  readonly removed: AbortSignal;
   /** Ends watches cleanly, lets requests finish for some seconds, and stops. The store stays open. */
   close(): Promise<void>;
 }

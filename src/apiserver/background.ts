@@ -1,5 +1,7 @@
+import { X509Certificate } from 'node:crypto';
 import { hostname } from 'node:os';
 import { messageOf } from '../base/errors.ts';
+import { RemovedNodes } from './authn/removed-nodes.ts';
 import { ensureDefaultRoles } from './bootstrap/default-roles.ts';
 import {
   IDENTITY_EXPIRE_EVERY_MS,
@@ -19,6 +21,7 @@ import { compactor, every, expirer } from './maintenance.ts';
 const ENDPOINTS_EVERY_MS = 10_000;
 const TRUST_EVERY_MS = 60_000;
 const REPAIR_EVERY_MS = 180_000;
+const MEMBERSHIP_EVERY_MS = 10_000;
 const FAIRNESS_EVERY_MS = 60_000;
 
 /** What the server does by itself beside answering. */
@@ -29,22 +32,45 @@ export class Background {
   readonly #leases: ServerLeases;
   readonly #identity: IdentityLease;
   readonly #stop = new AbortController();
+  readonly #removed = new AbortController();
+  readonly #certificate: () => string;
   readonly #rewriter: StaleRewriter | undefined;
   #loops: Promise<void>[] = [];
 
-  constructor(controlPlane: ControlPlane, own: { advertiseAddress: string; port: number }) {
+  constructor(
+    controlPlane: ControlPlane,
+    own: { advertiseAddress: string; port: number; certificate: () => string },
+  ) {
     this.#controlPlane = controlPlane;
     this.#address = own.advertiseAddress;
     this.#port = own.port;
+    this.#certificate = own.certificate;
     const { storage, clock } = controlPlane.options;
     this.#leases = new ServerLeases({ storage, clock });
     this.#rewriter = rewriterOf(controlPlane);
     this.#identity = new IdentityLease({ store: controlPlane.store, clock, hostname: hostname() });
   }
 
+  /** Aborts when the cluster has removed this server. */
+  get removed(): AbortSignal {
+    return this.#removed.signal;
+  }
+
+  /**
+   * A control plane that was lost, removed and switched on again still has a way to the store: nobody must be led to it, and
+   * it must not act on its own. Upstream knows nothing like it.
+   */
+  async #checkMembership(): Promise<void> {
+    const { raw } = new X509Certificate(this.#certificate());
+    const removed = new RemovedNodes(this.#controlPlane.store);
+    if (await removed.refuses({ commonName: '', raw })) this.#removed.abort();
+  }
+
   /** Makes what every cluster has; every step may be done again, and by several servers at once. */
   async bootstrap(): Promise<void> {
     const { store, options, pendingSteps } = this.#controlPlane;
+    await this.#checkMembership();
+    if (this.removed.aborted) return;
     await ensureNamespaces(store);
     pendingSteps.delete('poststarthook/start-system-namespaces-controller');
     await ensureDefaultRoles(store);
@@ -81,6 +107,9 @@ export class Background {
     const { signal } = this.#stop;
     this.#controlPlane.aggregator.registration.start();
     this.#loops = [
+      every(MEMBERSHIP_EVERY_MS, 'asking whether this server was removed', deps, signal, () =>
+        this.#checkMembership(),
+      ),
       every(TRUST_EVERY_MS, 'telling others whom to trust', deps, signal, () => this.#trust()),
       every(ENDPOINTS_EVERY_MS, "publishing the server's address", deps, signal, () => this.#publish()),
       every(REPAIR_EVERY_MS, 'repair of service addresses', deps, signal, () =>

@@ -20,11 +20,18 @@ const DRAIN_MS = 15_000;
 
 const systemRandom: Random = { uuid: () => randomUUID(), below: (limit) => randomInt(limit) };
 
-/** Runs an API server until the signal aborts. */
+/** Runs an API server until the signal aborts; once the cluster has removed the server it only waits for that. */
 export async function runApiServer(options: ApiServerOptions, signal: AbortSignal): Promise<void> {
   const server = await startApiServer(options);
-  await untilAborted(signal);
+  await untilAborted(AbortSignal.any([signal, server.removed]));
   await server.close();
+  if (signal.aborted) return;
+  // It does not end by itself: it would be started again and again.
+  options.log?.error(
+    { hint: 'slipway reset --node NAME; then it may join again' },
+    'this server was removed from the cluster: it serves nothing any more',
+  );
+  await untilAborted(signal);
 }
 
 /**
@@ -72,6 +79,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const background = new Background(controlPlane, {
     advertiseAddress: options.advertiseAddress ?? defaultAddress(bindAddress),
     port,
+    certificate: () => tls.cert,
   });
   try {
     await background.bootstrap();
@@ -81,13 +89,14 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     controlPlane.stop();
     throw error;
   }
-  background.start();
+  if (!background.removed.aborted) background.start();
   const host = bindAddress === '0.0.0.0' || bindAddress === '::' ? '127.0.0.1' : bindAddress;
   log.info({ address: bindAddress, port }, 'serving');
   let closing: Promise<void> | undefined;
   return {
     url: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
     port,
+    removed: background.removed,
     close: () => (closing ??= stop({ handler, http, controlPlane, background, reload, clock })),
   };
 }

@@ -222,8 +222,8 @@ longTest(
     await kubectl.withInput(STATEFUL, 'apply', '-f', '-');
     const pods = await readyPods(kubectl, 'app=one', 3);
     const there = pods.find(({ spec }) => spec.nodeName === 'cp5');
-    t.truthy(there, 'one is on cp5');
-    const name = there?.metadata.name ?? '';
+    if (there === undefined) throw new Error('none is on cp5');
+    const { name, uid } = there.metadata;
     const cp5 = cluster.server('cp5');
     await cp5.linkDown();
     kubectl = await cluster.kubectl('cp2', 'cp3', 'cp4', 'cp1');
@@ -235,7 +235,7 @@ longTest(
       },
       { timeoutMs: 180_000, intervalMs: 1000 },
     );
-    t.is(doomed.metadata.uid, there?.metadata.uid);
+    t.is(doomed.metadata.uid, uid);
     t.is(
       (
         await cp5.tryExec(
@@ -249,7 +249,7 @@ longTest(
       const now = (await podsOf(kubectl, 'app=one')).filter(({ metadata }) => metadata.name === name);
       t.deepEqual(
         now.map(({ metadata }) => metadata.uid),
-        [there?.metadata.uid ?? ''],
+        [uid],
       );
     }
     await cp5.linkUp();
@@ -258,7 +258,7 @@ longTest(
       async () => {
         t.true((await runningOn(name)).length <= 1, 'never two at once');
         const pod = (await podsOf(kubectl, 'app=one')).find(({ metadata }) => metadata.name === name);
-        return pod !== undefined && pod.metadata.uid !== there?.metadata.uid;
+        return pod !== undefined && pod.metadata.uid !== uid;
       },
       { timeoutMs: 120_000 },
     );

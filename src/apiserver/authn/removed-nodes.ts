@@ -11,6 +11,8 @@ const NODE_USER = 'system:node:';
 /** Certificates are dated back by so much when they are issued (src/pki/issue.ts). */
 const BACKDATE_MS = 5 * 60_000;
 
+type Shown = Pick<ClientCertificate, 'commonName' | 'raw'>;
+
 /**
  * Certificates of servers that were removed from the cluster, which nothing else ends before they expire: single ones
  * by their hash (`sha256.<hex>`), and whatever a node had been given before it went (`node.<name>`: when that was).
@@ -23,13 +25,13 @@ export class RemovedNodes {
     this.#reader = reader;
   }
 
-  async refuses(certificate: ClientCertificate): Promise<boolean> {
+  async refuses(certificate: Shown): Promise<boolean> {
     const removed = await this.#reader.get(CONFIGMAPS, NAME, NAMESPACE);
     return removed?.data !== undefined && isRemoved(certificate, removed.data);
   }
 }
 
-function isRemoved({ commonName, raw }: ClientCertificate, data: NonNullable<ConfigMap['data']>): boolean {
+function isRemoved({ commonName, raw }: Shown, data: NonNullable<ConfigMap['data']>): boolean {
   if (data[`sha256.${createHash('sha256').update(raw).digest('hex')}`] !== undefined) return true;
   if (!commonName.startsWith(NODE_USER)) return false;
   const removedAt = Date.parse(data[`node.${commonName.slice(NODE_USER.length)}`] ?? '');
