@@ -37,7 +37,8 @@ function tellResult({ undone, changes }: UndoResult, flags: OperatorFlags, durat
     return;
   }
   for (const { step, alreadyUndone, left } of undone) {
-    const what = alreadyUndone ? 'was undone before' : flags.dryRun ? 'would be undone' : 'is undone';
+    const done = left.length === 0 ? 'is undone' : 'is undone as far as it can be now';
+    const what = alreadyUndone ? 'was undone before' : flags.dryRun ? 'would be undone' : done;
     printLine(`${step.id} (${step.change}) ${what}`);
     for (const line of left) printLine(`  ! ${line}`);
   }

@@ -44,16 +44,25 @@ function* obstaclesOf(
 ): Generator<string> {
   const thing = thingOf(own);
   const position = entries.indexOf(own);
-  for (const [at, entry] of entries.entries()) {
-    if (entry.step === own.step || thingOf(entry) !== thing || isUndone(entry, at)) continue;
-    if (at > position) {
-      yield `${thing} was changed again by step ${entry.step || 'unknown'} (${entry.change}): undo that one first`;
-    } else if ('path' in own && own.before.kind === 'file') {
-      // The content that stood there is that of an earlier step, and our own contents are not kept: keys are among them.
-      const same = own.after.kind === 'file' && own.after.sha256 === own.before.sha256;
-      if (!same) {
-        yield `what step ${entry.step || 'unknown'} had written to ${thing} was replaced, and is not kept`;
-      }
+  const others = [...entries.entries()].filter(
+    ([at, entry]) => entry.step !== own.step && thingOf(entry) === thing && !isUndone(entry, at),
+  );
+  const later = others.flatMap(([at, entry]) => (at > position ? [entry] : []));
+  if (!isAsBefore(own, later.at(-1))) {
+    for (const { step, change } of later) {
+      yield `${thing} was changed again by step ${step || 'unknown'} (${change}): undo that one first`;
     }
   }
+  const earlier = others.findLast(([at]) => at < position)?.[1];
+  if (!earlier || !('path' in own) || own.before.kind !== 'file') return;
+  // The content that stood there is that of an earlier step, and our own contents are not kept: keys are among them.
+  if (own.after.kind === 'file' && own.after.sha256 === own.before.sha256) return;
+  yield `what step ${earlier.step || 'unknown'} had written to ${thing} was replaced or removed, and is not kept`;
 }
+
+/** Whether the last one to change a thing has left it as it was before the step: a token's file that was removed. */
+const isAsBefore = (own: LedgerEntry, last: LedgerEntry | undefined): boolean =>
+  last !== undefined &&
+  'path' in own &&
+  'path' in last &&
+  JSON.stringify(own.before) === JSON.stringify(last.after);

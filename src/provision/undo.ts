@@ -72,7 +72,7 @@ export async function undo(
   steps: readonly UndoStep[],
   options: RunOptions & {
     ledgerDirectory?: string;
-    /** A line for the ledger when everything is put back. */
+    /** A line for the ledger when everything is put back; not where something is left. */
     record?: { time: string; step: string; change: string; undone: string };
   } = {},
 ): Promise<string[]> {
@@ -82,7 +82,11 @@ export async function undo(
   );
   const reload = 'systemctl daemon-reload\nsystemctl reset-failed 2>/dev/null || true\n';
   const line = Buffer.from(`${JSON.stringify(record)}\n`).toString('base64');
-  const note = `echo ${line} | base64 -d >>"$LEDGER/ledger.jsonl"\nsync "$LEDGER/ledger.jsonl"\n`;
+  const note = `if [ -z "$incomplete" ]; then
+  echo ${line} | base64 -d >>"$LEDGER/ledger.jsonl"
+  sync "$LEDGER/ledger.jsonl"
+fi
+`;
   const script = [
     functions(ledgerDirectory),
     ...steps.map(lineOf),
@@ -140,7 +144,8 @@ const functions = (ledger: string): string => `set -eu
 LEDGER='${ledger}'
 export DEBIAN_FRONTEND=noninteractive
 strangers() { [ -f "$LEDGER/inventory" ] && grep -q "^path	$1	" "$LEDGER/inventory"; }
-left() { printf 'left\\t%s\\n' "$1"; }
+incomplete=
+left() { printf 'left\\t%s\\n' "$1"; incomplete=1; }
 remove() {
   rm -f "$1.slipway-new" "$1".*.part
   if [ -L "$1" ] || [ -f "$1" ]; then rm -f "$1"
@@ -172,7 +177,9 @@ remove_image() {
   timeout 60 ctr -n k8s.io images rm "$1" </dev/null >/dev/null 2>&1 || true
 }
 remove_user() {
-  if id "$1" >/dev/null 2>&1; then userdel "$1" || left "the user $1 could not be removed"; fi
+  if id "$1" >/dev/null 2>&1; then
+    words=$(userdel "$1" 2>&1) || left "the user $1 could not be removed: $words"
+  fi
   if getent group "$1" >/dev/null; then groupdel "$1" || true; fi
 }
 # What others need by now stays: apt would take it away with ours.

@@ -33,7 +33,7 @@ test('a step is undone alone, where no later one has changed the same thing', (t
   ]);
   t.deepEqual(planStepUndo(entries, '1.2')?.obstacles.length, 1);
   t.deepEqual(planStepUndo(entries, '2.1')?.obstacles, [
-    'what step 1.1 had written to /etc/y was replaced, and is not kept',
+    'what step 1.1 had written to /etc/y was replaced or removed, and is not kept',
   ]);
   t.deepEqual(planStepUndo(entries, '2.2'), {
     steps: [{ kind: 'unit', unit: 'x.service', before: { enabled: 'enabled', active: 'active' } }],
@@ -50,6 +50,20 @@ test('a step is undone alone, where no later one has changed the same thing', (t
   });
   t.like(planStepUndo(entries, '2.2'), { steps: [], alreadyUndone: true, obstacles: [] });
   t.is(planStepUndo(entries, '9.9'), undefined);
+});
+
+test('a file that was written and removed again stands against nobody, and does not come back', (t) => {
+  const entries: LedgerEntry[] = [
+    { ...at, step: '1.1', path: '/etc/token', before: absent, after: file('token') },
+    { ...at, step: '1.2', path: '/etc/token', before: file('token'), after: absent },
+  ];
+  t.deepEqual(planStepUndo(entries, '1.2')?.obstacles, [
+    'what step 1.1 had written to /etc/token was replaced or removed, and is not kept',
+  ]);
+  t.like(planStepUndo(entries, '1.1'), {
+    steps: [{ kind: 'path', path: '/etc/token', before: absent }],
+    obstacles: [],
+  });
 });
 
 test('a step that was undone is made again, undone again, and a reset still knows what stood there first', async (t) => {
