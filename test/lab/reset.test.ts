@@ -9,8 +9,8 @@ import { waitFor } from '../helpers/wait-for.ts';
 import { InstalledCluster } from './installed-cluster.ts';
 import { installPackages } from './install-packages.ts';
 import { labSkipReason } from './machine.ts';
-import type { LabServer } from './server.ts';
-import { differences, slipwayCommand, slipwayUp, startSlipway, systemInventory } from './up-command.ts';
+import { everything } from './server-state.ts';
+import { differences, slipwayCommand, slipwayUp, startSlipway } from './up-command.ts';
 
 const skip = labSkipReason() ?? kubectlSkipReason();
 const labTest = skip === undefined ? test.serial : test.serial.skip;
@@ -43,30 +43,6 @@ test.after.always(async () => cluster?.lab.close());
 
 const reset = (...flags: string[]) =>
   slipwayCommand(cluster.lab, 'reset', { ...cluster.upRun, flags: ['--yes', ...flags] });
-
-/** Everything that a reset must put back; what the kernel has, too. */
-async function everything(server: LabServer): Promise<string> {
-  const folders = ['/etc', '/usr/local', '/opt', '/root', '/home', '/srv'];
-  // Times are of no interest: a file that was put back is the same file.
-  const files = (await systemInventory(server, folders))
-    .split('\n')
-    .map((line) => line.replace(/^(\/\S+ [fl] \S+) \S+ /, '$1 ').replace(/^(\/\S+ d) \S+ \S+ /, '$1 '))
-    .filter(
-      (line) =>
-        !/^\/etc\/(passwd-|group-|shadow-|gshadow-|subuid-|subgid-|ld\.so\.cache|\.pwd\.lock) /.test(line),
-    );
-  const kernel = await server.exec(`
-ip -o link | awk '{print "link", $2}' | sed 's/@.*//'
-ip -o address show lo | awk '{print "lo", $4}'
-ip route show | sed 's/^/route /'
-awk '{print "mount", $2}' /proc/mounts | grep -v ' /run/user' | sort
-ls -d /var/lib/*/ /var/log/*/ | sed 's/^/var /'
-ls /run | grep -E 'slipway|containerd|netns' | sed 's/^/run /'
-command -v nft >/dev/null && nft -s list ruleset | sed 's/^/nft /' || true
-pgrep -l 'slipway|containerd|etcd' | awk '{print "process", $2}' || true
-`);
-  return [...files, kernel].join('\n');
-}
 
 labTest('strangers put their things on a server, and a cluster is made beside them', async (t) => {
   const w1 = cluster.server('w1');
