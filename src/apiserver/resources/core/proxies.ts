@@ -3,8 +3,10 @@ import type { EndpointSlice } from '../../../api/gen/types/discovery-v1.ts';
 import { ENDPOINTSLICES, NODES, PODS, SERVICES } from '../../../api/gen/resources.ts';
 import type { ConnectRequest, ConnectSubresource } from '../../resource-definition.ts';
 import { badRequest, notFound, serviceUnavailable } from '../../status-errors.ts';
+import { networkErrorText } from '../../webhook-client/call-error.ts';
 import type { ResourceEnvironment } from '../environment.ts';
 import { kubelets } from './pod-streams.ts';
+import { rewrittenPage, throughProxy } from './proxied-page.ts';
 import { pourAnswer, relayRequest, relayUpgrade } from './relay.ts';
 import type { RelayTarget } from './relay.ts';
 
@@ -34,17 +36,32 @@ function proxy(
     connect: async (request) => {
       const { http, response } = request;
       const query = http.query.toString();
-      const target = await locate(request, (request.rest || '/') + (query === '' ? '' : `?${query}`));
+      if (request.rest === '' && !http.upgrade && (http.method === 'GET' || http.method === 'HEAD')) {
+        // Relative links of the page would leave the proxy otherwise.
+        response.setHeader('location', `${http.path}/${query === '' ? '' : `?${query}`}`);
+        response.send(301, '', Buffer.alloc(0));
+        return;
+      }
+      const located = await locate(request, (request.rest || '/') + (query === '' ? '' : `?${query}`));
+      const prefix = proxyPrefix(http.path, request.rest);
+      const target = { ...located, headers: { ...forwarded(request, prefix), ...located.headers } };
       if (http.upgrade) {
         const refused = await relayUpgrade(http, target);
         const type = refused?.headers['content-type'] ?? 'text/plain';
         if (refused) await pourAnswer(refused, response, http.signal, type);
         return;
       }
-      const prefix = proxyPrefix(http.path, request.rest);
-      await relayRequest(http, response, target, (answer) => {
-        const location = answer.headers.location;
-        if (location !== undefined) response.setHeader('location', relocate(location, target, prefix));
+      const host = http.headers.host ?? http.headers[':authority'];
+      const place = { target, prefix, requestHost: typeof host === 'string' ? host : '' };
+      await relayRequest(http, response, target, {
+        head: ({ headers: { location } }) => {
+          if (location !== undefined) response.setHeader('location', throughProxy(location, place));
+        },
+        body: (answer) => rewrittenPage(answer, place),
+        unreachable: (error) => {
+          const why = networkErrorText(error, target.host, target.port, target.host);
+          return serviceUnavailable(`error trying to reach service: ${why}`);
+        },
       });
     },
   };
@@ -54,18 +71,11 @@ function proxyPrefix(path: string, rest: string): string {
   return rest !== '' && path.endsWith(rest) ? path.slice(0, -rest.length) : path;
 }
 
-/** A redirect to the same server stays inside the proxy. */
-function relocate(location: string, target: RelayTarget, prefix: string): string {
-  const base = new URL(
-    `${target.scheme}://${target.host.includes(':') ? `[${target.host}]` : target.host}:${target.port}${target.path}`,
-  );
-  let to: URL;
-  try {
-    to = new URL(location, base);
-  } catch {
-    return location;
-  }
-  return to.host === base.host ? `${prefix}${to.pathname}${to.search}${to.hash}` : location;
+/** Whoever answers learns how the client came to it. */
+function forwarded({ http, rest }: ConnectRequest, prefix: string): Record<string, string> {
+  const before = http.headers['x-forwarded-for'];
+  const chain = [...(before === undefined ? [] : [before].flat()), http.remoteAddress];
+  return { 'x-forwarded-for': chain.join(', '), 'x-forwarded-uri': `${prefix}${rest || '/'}` };
 }
 
 export function podProxy(): ConnectSubresource {

@@ -52,15 +52,31 @@ export async function relayRequest(
   http: ApiRequest,
   response: ApiResponse,
   target: RelayTarget,
-  onHead?: (answer: IncomingMessage, response: ApiResponse) => void,
+  hooks: RelayHooks = {},
 ): Promise<void> {
-  const answer = await send(http, target, { ...passedOn(http.headers), ...target.headers });
+  const answer = await send(
+    http,
+    target,
+    { ...passedOn(http.headers), ...target.headers },
+    hooks.unreachable,
+  );
+  const body = hooks.body?.(answer);
   for (const [name, value] of Object.entries(answer.headers)) {
     if (value === undefined || NOT_PASSED_ON.has(name)) continue;
+    if (body && name === 'content-length') continue;
     if (name !== 'content-type') response.setHeader(name, value);
   }
-  onHead?.(answer, response);
-  await pourAnswer(answer, response, http.signal, answer.headers['content-type'] ?? '');
+  hooks.head?.(answer, response);
+  await pourAnswer(answer, response, http.signal, answer.headers['content-type'] ?? '', body);
+}
+
+export interface RelayHooks {
+  /** May change the headers of the answer before they go out. */
+  head?: (answer: IncomingMessage, response: ApiResponse) => void;
+  /** What goes out instead of the answer's body; undefined leaves that as it is. */
+  body?: (answer: IncomingMessage) => NodeJS.ReadableStream | undefined;
+  /** What the client is told where the other side cannot be reached. */
+  unreachable?: (error: Error) => Error;
 }
 
 /** Streams an answer to the client at the pace at which the client reads. */
@@ -69,12 +85,13 @@ export async function pourAnswer(
   response: ApiResponse,
   signal: AbortSignal,
   contentType: string,
+  body: NodeJS.ReadableStream = answer,
 ): Promise<void> {
   response.begin(answer.statusCode ?? 502, contentType);
   const stop = () => answer.destroy();
   signal.addEventListener('abort', stop, { once: true });
   try {
-    for await (const chunk of answer as AsyncIterable<Buffer>) {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
       if (!response.write(chunk)) await response.drained();
     }
     response.end();
@@ -92,6 +109,7 @@ export function send(
   http: ApiRequest,
   target: RelayTarget,
   headers: OutgoingHttpHeaders,
+  unreachable: (error: Error) => Error = dialError,
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const outgoing = (target.scheme === 'https' ? httpsRequest : httpRequest)({
@@ -103,7 +121,7 @@ export function send(
       signal: http.signal,
     });
     outgoing.on('response', resolve);
-    outgoing.on('error', (error) => reject(dialError(error)));
+    outgoing.on('error', (error) => reject(unreachable(error)));
     const isSized = http.headers['content-length'] !== undefined;
     if (['GET', 'HEAD', 'OPTIONS'].includes(http.method) && !isSized) {
       outgoing.end();
