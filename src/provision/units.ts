@@ -76,8 +76,9 @@ enabled=$(systemctl is-enabled '${unit}' 2>/dev/null || true)
 active=$(systemctl is-active '${unit}' 2>/dev/null || true)
 ledger "\\"unit\\":\\"${unit}\\",\\"before\\":{\\"enabled\\":\\"$enabled\\",\\"active\\":\\"$active\\"}"
 sync "$LEDGER/ledger.jsonl"
+# One reload: enabling alone would make another one.
+systemctl enable --no-reload --quiet '${unit}'
 systemctl daemon-reload
-systemctl enable --quiet '${unit}'
 systemctl reset-failed '${unit}' 2>/dev/null || true
 if ! systemctl restart '${unit}'; then
   echo "the last lines of its journal:" >&2
