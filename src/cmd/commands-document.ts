@@ -20,14 +20,17 @@ export function commandsDocument(tree: CommandTree): string {
   return INTRODUCTION + tree.map(({ name, command }) => section(name, command)).join('');
 }
 
-/** As --help prints it, at a width that does not depend on a terminal. */
+/** As --help prints it, at a width that does not depend on a terminal; commands below it follow. */
 function section(name: string, command: Command): string {
   let text = '';
-  command.name(`slipway ${name}`).configureOutput({
+  // A command below another one prints that one's name before its own.
+  if (command.parent === null) command.name(`slipway ${name}`);
+  command.configureOutput({
     writeOut: (chunk) => (text += chunk),
     getOutHelpWidth: () => 110,
     getOutHasColors: () => false,
   });
   command.outputHelp();
-  return `\n## slipway ${name}\n\n\`\`\`\n${text.trim()}\n\`\`\`\n`;
+  const own = `\n## slipway ${name}\n\n\`\`\`\n${text.trim()}\n\`\`\`\n`;
+  return own + command.commands.map((each) => section(`${name} ${each.name()}`, each)).join('');
 }
