@@ -14,6 +14,7 @@ import { ensureNamespaces } from './bootstrap/namespaces.ts';
 import { ServerLeases } from './bootstrap/server-leases.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { keepFairnessObjects } from './fairness/keep-objects.ts';
+import { fairnessUpkeep } from './fairness/upkeep.ts';
 import { ensureSystemPriorityClasses } from './resources/scheduling/system-classes.ts';
 import { StaleRewriter } from './encryption/rewrite.ts';
 import { compactor, every, expirer } from './maintenance.ts';
@@ -22,7 +23,6 @@ const ENDPOINTS_EVERY_MS = 10_000;
 const TRUST_EVERY_MS = 60_000;
 const REPAIR_EVERY_MS = 180_000;
 const MEMBERSHIP_EVERY_MS = 10_000;
-const FAIRNESS_EVERY_MS = 60_000;
 
 /** What the server does by itself beside answering. */
 export class Background {
@@ -115,9 +115,7 @@ export class Background {
       every(REPAIR_EVERY_MS, 'repair of service addresses', deps, signal, () =>
         this.#controlPlane.network.repair(store, options.clock.now()),
       ),
-      every(FAIRNESS_EVERY_MS, 'upkeep of priority and fairness', deps, signal, () =>
-        keepFairnessObjects(store, options.clock),
-      ),
+      fairnessUpkeep(this.#controlPlane.fairness, { store, ...deps }, signal),
       every(IDENTITY_RENEW_EVERY_MS, "renewal of the server's lease", deps, signal, () =>
         this.#identity.renew(),
       ),

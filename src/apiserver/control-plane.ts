@@ -75,7 +75,7 @@ export class ControlPlane {
   readonly admissionPolicies: AdmissionPolicies;
   readonly metrics = new ServerMetrics();
   readonly #inFlight: InFlight;
-  readonly #fairness: Fairness | undefined;
+  readonly fairness: Fairness | undefined;
   /** Names of start-up steps that are not done yet; while there are any, /readyz fails. */
   readonly pendingSteps = new Set<BootstrapStep>(BOOTSTRAP_STEPS);
   #wasRead = false;
@@ -105,7 +105,7 @@ export class ControlPlane {
     const feed = new CacheFeed(this.cache, parsed);
     const resolver = new ServiceResolver(this.store);
     this.#inFlight = inFlightOf(options);
-    this.#fairness = this.#createFairness(feed);
+    this.fairness = this.#createFairness(feed);
     this.webhookClient = new WebhookClient({ resolver, clock });
     this.policy = createPolicy({
       reader: this.store,
@@ -163,7 +163,7 @@ export class ControlPlane {
     this.aggregator = new Aggregator({ env: this.env, feed, resolver, identity, clock, log });
     this.roleAggregation = new RoleAggregation({ store: this.store, feed, clock, log });
     this.policyTypeChecks = new PolicyTypeChecks({ store, table, feed, clock, log });
-    if (this.#fairness) this.metrics.observeFairness(this.#fairness);
+    if (this.fairness) this.metrics.observeFairness(this.fairness);
     this.metrics.observeApiServices(() => this.aggregator.remotes.unavailable());
     this.metrics.observeSources({
       watchers: () => this.hub.counts(),
@@ -199,7 +199,7 @@ export class ControlPlane {
         ),
         new VersionHandler(versionInfo(this.options.build ?? { version: '0.0.0', commit: '', date: '' })),
         new MetricsHandler(this.metrics),
-        ...(this.#fairness ? [new FairnessDebugHandler(this.#fairness)] : []),
+        ...(this.fairness ? [new FairnessDebugHandler(this.fairness)] : []),
         new OpenidHandler({
           issuer: this.policy.issuer,
           keys: this.policy.tokenKeys,
@@ -219,7 +219,7 @@ export class ControlPlane {
       ],
       limits,
       inFlight: this.#inFlight,
-      fairness: this.#fairness,
+      fairness: this.fairness,
       metrics: this.metrics,
       clock,
       log,
@@ -275,7 +275,7 @@ export class ControlPlane {
     this.webhookClient.close();
     this.admissionPolicies.stop();
     this.policy.stop();
-    this.#fairness?.stop();
+    this.fairness?.stop();
     this.cache.stop();
     this.metrics.close();
   }

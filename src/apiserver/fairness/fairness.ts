@@ -79,6 +79,7 @@ export class Fairness {
   #flows: Flow[] = [];
   #adjustedMs: number;
   #stale = true;
+  #onChange: () => void = () => undefined;
 
   constructor(options: FairnessOptions) {
     this.#options = options;
@@ -86,6 +87,7 @@ export class Fairness {
     this.#adjustedMs = options.clock.monotonicMs();
     const changed = (): void => {
       this.#stale = true;
+      this.#onChange();
     };
     const follow = <T extends FlowSchema | PriorityLevelConfiguration>(known: Map<string, T>) => ({
       set(object: T) {
@@ -105,6 +107,11 @@ export class Fairness {
 
   stop(): void {
     for (const stop of this.#stopFollowing) stop();
+  }
+
+  /** `listener` is told when a schema or a level has changed. */
+  onChange(listener: () => void): void {
+    this.#onChange = listener;
   }
 
   get levels(): ReadonlyMap<string, LevelView> {

@@ -233,3 +233,31 @@ test('what waits and what runs is dumped and counted', async (t) => {
     /^apiserver_flowcontrol_dispatched_requests_total\{flow_schema="exempt",priority_level="exempt"\} [1-9]/m,
   );
 });
+
+test('a schema says whether its level is there as soon as either changes', async (t) => {
+  const plane = await startControlPlane();
+  const api = new RawApi(plane);
+  t.teardown(async () => {
+    api.close();
+    await plane.close();
+  });
+  const root = '/apis/flowcontrol.apiserver.k8s.io/v1';
+  const schema = {
+    metadata: { name: 'mine' },
+    spec: { priorityLevelConfiguration: { name: 'mine' }, matchingPrecedence: 900 },
+  };
+  t.is((await api.post(`${root}/flowschemas`, schema)).status, 201);
+  const dangling = async (wanted: string) => {
+    const { status } = (await api.get(`${root}/flowschemas/mine`)).json();
+    const conditions = (status as { conditions?: Array<{ type: string; status: string }> }).conditions ?? [];
+    return conditions.some((one) => one.type === 'Dangling' && one.status === wanted);
+  };
+  await waitFor('it to be dangling', () => dangling('True'));
+  await api.post(`${root}/prioritylevelconfigurations`, {
+    metadata: { name: 'mine' },
+    spec: { type: 'Limited', limited: { nominalConcurrencyShares: 1, limitResponse: { type: 'Reject' } } },
+  });
+  await waitFor('it to be no longer', () => dangling('False'));
+  await api.delete(`${root}/prioritylevelconfigurations/mine`);
+  await waitFor('it to be dangling again', () => dangling('True'));
+});
