@@ -6,6 +6,7 @@ import { apiServersFor, serversForPeople, STORE_FILE } from '../../src/bootstrap
 import { kubelet } from '../../src/bootstrap/components/node.ts';
 import { virtualAddress } from '../../src/bootstrap/components/virtual-address.ts';
 import type { Cluster } from '../../src/bootstrap/cluster.ts';
+import { checkStep } from '../../src/bootstrap/etcd/version-step.ts';
 import { hasServedEtcd, usesEtcd } from '../../src/bootstrap/etcd/state.ts';
 import { parseInventory } from '../../src/bootstrap/inventory/load.ts';
 import { validateEtcd } from '../../src/bootstrap/phases/etcd.ts';
@@ -140,4 +141,21 @@ test('a virtual address outside the servers’ network is refused', async (t) =>
   await t.throwsAsync(async () => validateVirtualAddress.run(cp1, cluster), {
     message: /cp1: api\.virtualAddress 192\.0\.2\.1 lies outside the network of its eth0, 10\.0\.0\.1\/24/,
   });
+});
+
+test('etcd goes to the next minor version, never back and never over one', (t) => {
+  for (const [running, wanted] of [
+    ['3.4.23', '3.4.30'],
+    ['3.4.23', '3.5.0'],
+    ['3.5.35', '3.6.16'],
+    ['3.5.35', '3.5.9'],
+  ] as const) {
+    t.notThrows(() => checkStep('cp1', running, wanted));
+  }
+  const code = 'E_ETCD_BINARY';
+  t.throws(() => checkStep('cp1', '3.4.23', '3.6.16'), {
+    code,
+    message: /cp1 runs etcd 3\.4\.23, .* 2 minor/,
+  });
+  t.throws(() => checkStep('cp1', '3.6.16', '3.5.35'), { code, message: /is older/ });
 });

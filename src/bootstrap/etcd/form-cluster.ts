@@ -165,7 +165,9 @@ export async function openServing(node: Node): Promise<EtcdAccess> {
       'E_NOT_READY',
       `${node.name}: etcd does not serve after ${SERVING_MS / 1000} s: ${messageOf(cause)}; its journal ends with:\n${journal}`,
       {
-        hint: `look at "journalctl -u slipway-etcd" on ${node.name}, then run the same command again`,
+        hint:
+          `look at "journalctl -u slipway-etcd" on ${node.name}, then run the same command again; where its data is ` +
+          `damaged: "slipway remove ${node.name} --keep-files", then "slipway join" brings it the others’`,
         cause,
       },
     );

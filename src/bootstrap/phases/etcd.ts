@@ -3,8 +3,16 @@ import { codeOf, messageOf, SlipwayError } from '../../base/errors.ts';
 import { runCommand } from '../../base/command.ts';
 import { upload } from '../../provision/upload.ts';
 import type { Cluster, Node } from '../cluster.ts';
-import { bootstrapMember, joinMember, keepMembers, markServed, refuseRemoved } from '../etcd/form-cluster.ts';
+import {
+  awaitStarted,
+  bootstrapMember,
+  joinMember,
+  keepMembers,
+  markServed,
+  refuseRemoved,
+} from '../etcd/form-cluster.ts';
 import { moveStore } from '../etcd/move-store.ts';
+import { checkVersions } from '../etcd/version-step.ts';
 import { hasEmbeddedStore, hasMovedStore, hasServedEtcd, usesEtcd } from '../etcd/state.ts';
 import { hashFile } from '../hash-file.ts';
 import { SNAPSHOT_RESTORE } from '../state-directory.ts';
@@ -114,8 +122,12 @@ export const formEtcd: ClusterPhase = {
       established.push(first);
     } else {
       const kept = established.filter((node) => mine.includes(node));
+      await checkVersions(kept);
       await keepMembers(kept);
-      if (!cluster.dryRun) await refuseRemoved(kept, established);
+      if (!cluster.dryRun) {
+        await refuseRemoved(kept, established);
+        await awaitStarted(kept);
+      }
     }
     for (const node of mine) {
       if (established.includes(node)) continue;
