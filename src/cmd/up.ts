@@ -41,7 +41,7 @@ async function planAskAndRun(options: ActionOptions, flags: UpFlags): Promise<Up
   const { up } = await import('../bootstrap/actions/up.ts');
   const asks = process.stdin.isTTY && process.stdout.isTTY && flags.output === 'text';
   if (!asks || flags.yes || options.dryRun) return up(options);
-  const { describePlan, makePlan } = await import('../bootstrap/actions/plan.ts');
+  const { describePlan, makePlan, upAsPlanned } = await import('../bootstrap/actions/plan.ts');
   const plan = await makePlan({ ...options, report: () => undefined });
   if (plan.changes.length > 0) {
     for (const line of describePlan(plan)) printLine(line);
@@ -53,7 +53,7 @@ async function planAskAndRun(options: ActionOptions, flags: UpFlags): Promise<Up
       });
     }
   }
-  return up(options);
+  return upAsPlanned(plan, options);
 }
 
 /** Tells what `up` or an applied plan has done. */

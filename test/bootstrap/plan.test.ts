@@ -111,7 +111,7 @@ test('a dry run knows what comes after the first API server: objects, tokens, la
     else await phase.run(cluster);
   }
   const sentences = cluster.changes.map(({ node, change }) => `${node ?? 'cluster'}: ${change}`);
-  t.true(sentences.includes('cluster: create Service kube-dns'), sentences.join('\n'));
+  t.true(sentences.includes('cluster: apply Service kube-dns'), sentences.join('\n'));
   t.true(sentences.includes('w1: give w1 a bootstrap token'));
   t.true(sentences.includes('cluster: revoke the bootstrap token of w1'));
   t.true(sentences.includes('cp1: label node cp1 with node-role.kubernetes.io/control-plane='));

@@ -56,8 +56,12 @@ export async function applyPlan(plan: Plan, options: ActionOptions): Promise<UpR
       },
     );
   }
-  return up({ ...options, gate: new PlanGate(plan.changes) });
+  return upAsPlanned(plan, options);
 }
+
+/** `up` that makes no change which the plan does not have: whoever agreed to a plan agreed to nothing else. */
+export const upAsPlanned = (plan: Plan, options: ActionOptions): Promise<UpResult> =>
+  up({ ...options, gate: new PlanGate(plan.changes) });
 
 /** How a plan differs from the one that would be made now, in lines; none where it may be applied. */
 export function planDifferences(plan: Plan, now: Plan): string[] {

@@ -13,10 +13,16 @@ export const applyBootstrapObjects: ClusterPhase = {
     const client = cluster.dryRun ? cluster.api?.client : apiOf(cluster);
     await Promise.all(
       bootstrapObjects({ dnsAddress: cluster.dnsAddress }).map(async (wanted) => {
-        const verb = client === undefined ? 'create' : await missing(client, wanted);
-        if (verb === undefined) return;
+        const verb = client === undefined ? undefined : await missing(client, wanted);
+        if (client !== undefined && verb === undefined) return;
         const { kind = '', metadata } = wanted.object;
-        await cluster.change(`${verb} ${kind} ${metadata.name}`, () => ensure(apiOf(cluster), wanted));
+        // The same sentence whatever is there: a plan that was made while no API server answered must fit.
+        const reasons = { create: 'it is missing', update: 'it is not what it should be' };
+        await cluster.change(
+          `apply ${kind} ${metadata.name}`,
+          () => ensure(apiOf(cluster), wanted),
+          verb === undefined ? 'no API server answers yet' : reasons[verb],
+        );
       }),
     );
   },

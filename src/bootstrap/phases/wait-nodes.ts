@@ -33,13 +33,14 @@ export const labelNodes: NodePhase = {
       ...(node.isControlPlane ? { 'node-role.kubernetes.io/control-plane': '' } : {}),
       ...node.entry.labels,
     };
-    const wanted = Object.entries(labels).filter(([key, value]) => found?.metadata?.labels?.[key] !== value);
-    if (wanted.length === 0) return;
-    const change = `label node ${node.name} with ${wanted.map(([key, value]) => `${key}=${value}`).join(', ')}`;
-    const patch = { metadata: { labels: Object.fromEntries(wanted) } };
-    await node.change(change, async () => {
-      await apiOf(cluster).patch(NODES, { name: node.name }, patch, { type: 'merge' });
-    });
+    // One by one: a plan that was made while no API server answered has them all, and fewer may be needed.
+    for (const [key, value] of Object.entries(labels)) {
+      if (found?.metadata?.labels?.[key] === value) continue;
+      const patch = { metadata: { labels: { [key]: value } } };
+      await node.change(`label node ${node.name} with ${key}=${value}`, async () => {
+        await apiOf(cluster).patch(NODES, { name: node.name }, patch, { type: 'merge' });
+      });
+    }
   },
 };
 
