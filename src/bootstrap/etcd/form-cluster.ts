@@ -138,6 +138,12 @@ async function start(node: Node, change: string): Promise<void> {
   noteRunning(node, etcd(node));
 }
 
+/** Members that were down and have been started must serve: one whose data is damaged is started again and again. E_NOT_READY. */
+export async function awaitStarted(nodes: readonly Node[]): Promise<void> {
+  const started = nodes.filter((node) => node.facts.units.get(ETCD_UNIT)?.activeState !== 'active');
+  await Promise.all(started.map(async (node) => (await openServing(node)).close()));
+}
+
 async function checkOthers(node: Node, others: readonly Node[]): Promise<void> {
   if (others.length === 0 || node.cluster.dryRun) return;
   const access = await EtcdAccess.open(node.cluster, others);
