@@ -12,7 +12,8 @@ const covers = (toleration: Toleration, key: string): boolean =>
 /** A pod stays for five minutes on a node that fails. Mirrors plugin/pkg/admission/defaulttolerationseconds/admission.go. */
 export const defaultTolerationSeconds: AdmissionPlugin = {
   name: 'DefaultTolerationSeconds',
-  handles: (attributes) => attributes.operation === 'CREATE' && isOn(attributes, PODS),
+  handles: (attributes) =>
+    (attributes.operation === 'CREATE' || attributes.operation === 'UPDATE') && isOn(attributes, PODS),
   admit(attributes) {
     const spec = objectOf<Pod>(attributes).spec;
     if (!spec) return;

@@ -3,7 +3,7 @@ import type { Eviction, PodDisruptionBudget } from '../../../api/gen/types/polic
 import { PODDISRUPTIONBUDGETS, PODS } from '../../../api/gen/resources.ts';
 
 import { rfc3339 } from '../../../base/clock.ts';
-import { notSupported, required } from '../../field-error.ts';
+import { aggregateText, fieldErrorText, notSupported, required } from '../../field-error.ts';
 import type { StatusError } from '../../status-errors.ts';
 import type { ObjectDeleteOptions, ObjectStore } from '../../object-store.ts';
 import type { RequestContext } from '../../request-context.ts';
@@ -13,7 +13,6 @@ import {
   conflict,
   failure,
   forbiddenRequest,
-  invalidObject,
   notFound,
   tooManyRequests,
 } from '../../status-errors.ts';
@@ -65,14 +64,15 @@ export async function bindPod(
     errors.push(notSupported('target.kind', target.kind, ['Node', '<empty>']));
   }
   if (!target?.name) errors.push(required('target.name'));
-  if (errors.length > 0) throw invalidObject({ group: '', kind: 'Binding' }, name, errors);
+  // Upstream gives them no code.
+  if (errors.length > 0) throw failure(500, '', aggregateText(errors.map(fieldErrorText)));
   const apply = (pod: Pod): Pod => {
     const refuse = (why: string) => conflict({ group: '', resource: 'pods/binding' }, name, why);
     if (metadata?.uid && metadata.uid !== pod.metadata?.uid) {
       throw conflict(
         PODS_RESOURCE,
         name,
-        `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${pod.metadata?.uid}`,
+        `StorageError: invalid object, Code: 4, Key: /registry/pods/${namespace}/${name}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${pod.metadata?.uid}`,
       );
     }
     if (pod.metadata?.deletionTimestamp) {
@@ -130,7 +130,7 @@ export const podEviction: ActionSubresource<Pod> = {
   async handle(request) {
     const { namespace, name, context, store } = request;
     const eviction = (await request.admit(request.body ?? {})) as Eviction;
-    if (eviction.metadata?.name && eviction.metadata.name !== name) {
+    if (eviction.metadata?.name !== name) {
       throw badRequest('name in URL does not match name in Eviction object');
     }
     const pod = await store.getFresh(PODS, name, namespace);

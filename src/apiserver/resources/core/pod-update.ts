@@ -1,5 +1,5 @@
 import type { ContainerStatus, Container, Pod, PodSpec } from '../../../api/gen/types/core-v1.ts';
-import { forbidden, invalid, required } from '../../field-error.ts';
+import { duplicate, forbidden, invalid, required } from '../../field-error.ts';
 import type { FieldError } from '../../field-error.ts';
 import { at, checkFormat, checkImmutable, child, cloneJson, key, sameJson } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
@@ -155,6 +155,22 @@ export function checkAnnotationUpdates(errors: Errors, pod: Pod, old: Pod): void
   errors.push(forbidden(key('metadata.annotations', MIRROR), why));
 }
 
+function checkClaimStatuses(errors: Errors, { status }: Pod, old: Pod): void {
+  const statuses = status?.resourceClaimStatuses ?? [];
+  statuses.forEach(({ name, resourceClaimName }, index) => {
+    const here = at('status.resourceClaimStatuses', index);
+    if (!old.spec?.resourceClaims?.some((claim) => claim.name === name)) {
+      const why = 'must match the name of an entry in `spec.resourceClaims`';
+      errors.push(invalid(child(here, 'name'), name, why));
+    }
+    if (statuses.findIndex((one) => one.name === name) < index) {
+      errors.push(duplicate(child(here, 'name'), name));
+    }
+    if (resourceClaimName === undefined) return;
+    checkFormat(errors, child(here, 'resourceClaimName'), resourceClaimName, dnsSubdomain(resourceClaimName));
+  });
+}
+
 /** What an update of a pod's status may say. Mirrors ValidatePodStatusUpdate. */
 export function validatePodStatusUpdate(pod: Pod, old: Pod): FieldError[] {
   const errors: Errors = [];
@@ -172,6 +188,11 @@ export function validatePodStatusUpdate(pod: Pod, old: Pod): FieldError[] {
       const why = 'may not be set on pods that are already bound to a node';
       errors.push(forbidden('status.nominatedNodeName', why));
     }
+  }
+  checkClaimStatuses(errors, pod, old);
+  if ((status.observedGeneration ?? 0) < 0) {
+    const why = 'must be a non-negative integer';
+    errors.push(invalid('status.observedGeneration', status.observedGeneration, why));
   }
   checkImmutable(errors, 'status.qosClass', status.qosClass, old.status?.qosClass);
   const policyOf = (container: Container | undefined) => container?.restartPolicy ?? old.spec?.restartPolicy;

@@ -52,6 +52,8 @@ function takeAppArmor({ metadata, spec }: Pod, { request }: StrategyContext): vo
 function prepareForCreate(pod: Pod, context: StrategyContext): void {
   const { now } = context;
   takeAppArmor(pod, context);
+  if ((pod.spec?.terminationGracePeriodSeconds ?? 0) < 0 && pod.spec)
+    pod.spec.terminationGracePeriodSeconds = 1;
   pod.status = { phase: 'Pending', qosClass: qosClass(pod) };
   if (!pod.spec?.schedulingGates?.length) return;
   pod.status.conditions = [

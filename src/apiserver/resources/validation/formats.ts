@@ -73,6 +73,19 @@ export function wildcardSubdomain(text: string | undefined): string[] {
   return [...problems, patternMessage(message, WILDCARD, '*.example.com')];
 }
 
+const UNDERSCORE = '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*';
+const UNDERSCORE_RE = new RegExp(`^${UNDERSCORE}$`);
+
+/** As service records are named. Mirrors IsDNS1123SubdomainWithUnderscore of apimachinery. */
+export function underscoreSubdomain(text: string): string[] {
+  const problems = text.length > 253 ? [maxLength(253)] : [];
+  if (UNDERSCORE_RE.test(text)) return problems;
+  const message =
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', " +
+    'and must start and end with an alphanumeric character';
+  return [...problems, patternMessage(message, UNDERSCORE, 'example.com')];
+}
+
 export function dns1035Label(text: string | undefined): string[] {
   const value = text ?? '';
   const problems = value.length > 63 ? [maxLength(63)] : [];
@@ -181,4 +194,5 @@ export function isSysctlName(value: string): boolean {
   return value.length <= 253 && RE.sysctl.test(value);
 }
 
-export const SYSCTL_PATTERN = SYSCTL;
+/** As it is shown. */
+export const SYSCTL_PATTERN = '([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?';

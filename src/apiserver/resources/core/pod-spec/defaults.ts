@@ -10,6 +10,7 @@ import type {
   Volume,
 } from '../../../../api/gen/types/core-v1.ts';
 import { dropDisabledPodFields } from './disabled-fields.ts';
+import { defaultPodResources } from './pod-resources.ts';
 
 /** 0644: what the files of a volume get where nothing else is said. */
 const FILE_MODE = 420;
@@ -46,6 +47,7 @@ export function defaultPod(pod: Pod): void {
     if (!limits || !container.resources) continue;
     container.resources.requests = { ...limits, ...container.resources.requests };
   }
+  defaultPodResources(spec);
   spec.enableServiceLinks ??= true;
   if (spec.hostNetwork) {
     for (const container of [...(spec.containers ?? []), ...(spec.initContainers ?? [])]) {

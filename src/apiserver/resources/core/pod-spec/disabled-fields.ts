@@ -7,7 +7,11 @@ import type { ContainerStatus, PodSpec, PodStatus } from '../../../../api/gen/ty
 export function dropDisabledPodFields(spec: PodSpec): void {
   delete spec.schedulingGroup;
   for (const list of ['initContainers', 'containers', 'ephemeralContainers'] as const) {
-    for (const { lifecycle } of spec[list] ?? []) delete lifecycle?.stopSignal;
+    for (const container of spec[list] ?? []) {
+      if (container.lifecycle?.stopSignal === undefined) continue;
+      delete container.lifecycle.stopSignal;
+      if (Object.keys(container.lifecycle).length === 0) delete container.lifecycle;
+    }
   }
   for (const source of (spec.volumes ?? []).flatMap(({ projected }) => projected?.sources ?? [])) {
     delete source.clusterTrustBundle;

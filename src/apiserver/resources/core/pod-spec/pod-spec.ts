@@ -1,5 +1,13 @@
 import type { PodSpec, PodTemplateSpec } from '../../../../api/gen/types/core-v1.ts';
-import { duplicate, forbidden, invalid, notSupported, required, tooLong } from '../../../field-error.ts';
+import {
+  duplicate,
+  forbidden,
+  invalid,
+  notSupported,
+  required,
+  tooLong,
+  valueNotFound,
+} from '../../../field-error.ts';
 import {
   at,
   checkEnum,
@@ -11,13 +19,20 @@ import {
   key,
 } from '../../validation/checks.ts';
 import type { Errors } from '../../validation/checks.ts';
-import { dnsLabel, dnsSubdomain, inRangeMessage, qualifiedName } from '../../validation/formats.ts';
+import {
+  dnsLabel,
+  dnsSubdomain,
+  inRangeMessage,
+  qualifiedName,
+  underscoreSubdomain,
+} from '../../validation/formats.ts';
 import { ipProblems } from '../../validation/ip.ts';
 import { validateContainers, validateEphemeralContainers, validateInitContainers } from './containers.ts';
-import { allContainers } from './defaults.ts';
 import { checkResourceName, checkResourceQuantity } from './resource-requirements.ts';
 import { validateAffinity, validateSpread, validateTolerations } from './scheduling.ts';
 import { validatePodSecurity } from './security-context.ts';
+import { validatePodResources } from './pod-resources.ts';
+import { validateHostProcess, validateSystem } from './windows.ts';
 import { validateVolumes } from './volumes.ts';
 import { checkAnnotationsMatchFields, checkPodAnnotations } from './annotations.ts';
 
@@ -127,7 +142,7 @@ function validateDnsConfig(errors: Errors, path: string, spec: PodSpec): void {
     if (search === '.') return;
     const domain = search.replace(/\.$/, '');
     // Underscores are allowed here: service records are looked up under such names.
-    const problems = dnsSubdomain(domain.replaceAll('_', 'a'));
+    const problems = underscoreSubdomain(domain);
     checkFormat(errors, at(field, index), domain, problems);
   });
   (config.options ?? []).forEach((option, index) => {
@@ -210,17 +225,30 @@ function validateRest(errors: Errors, path: string, spec: PodSpec): void {
     if (!spec.os.name) errors.push(required(child(path, 'os', 'name')));
     else if (!['linux', 'windows'].includes(spec.os.name)) {
       errors.push(notSupported(child(path, 'os'), spec.os.name, ['linux', 'windows']));
-    } else if (spec.os.name === 'linux') {
-      const why = 'windows options cannot be set for a linux pod';
-      if (spec.securityContext?.windowsOptions) {
-        errors.push(forbidden(child(path, 'securityContext', 'windowsOptions'), why));
-      }
-      for (const container of allContainers(spec)) {
-        if (container.securityContext?.windowsOptions) {
-          errors.push(forbidden(child(path, 'containers', 'securityContext', 'windowsOptions'), why));
-        }
-      }
     }
+  }
+  validateSystem(errors, path, spec);
+  validateHostProcess(errors, path, spec);
+  validatePodResources(errors, path, spec);
+  validateFileVolumes(errors, path, spec);
+}
+
+/** Variables from files come out of volumes that are the pod's alone. Mirrors validateFileKeyRefVolumes. */
+function validateFileVolumes(errors: Errors, path: string, spec: PodSpec): void {
+  for (const list of ['initContainers', 'containers'] as const) {
+    (spec[list] ?? []).forEach(({ env = [] }, index) => {
+      env.forEach(({ valueFrom }, place) => {
+        if (!valueFrom?.fileKeyRef) return;
+        const { volumeName } = valueFrom.fileKeyRef;
+        const variable = at(child(at(child(path, list), index), 'env'), place);
+        const field = child(variable, 'valueFrom', 'fileKeyRef', 'volumeName');
+        const volume = spec.volumes?.find(({ name }) => name === volumeName);
+        if (!volume) errors.push(valueNotFound(field, volumeName));
+        else if (!volume.emptyDir) {
+          errors.push(invalid(field, volumeName, 'referenced volume must be of type emptyDir'));
+        }
+      });
+    });
   }
 }
 

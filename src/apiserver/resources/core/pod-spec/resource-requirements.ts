@@ -3,7 +3,7 @@ import { duplicate, forbidden, invalid, required } from '../../../field-error.ts
 import type { FieldError } from '../../../field-error.ts';
 import { at, checkFormat, child, key } from '../../validation/checks.ts';
 import type { Errors } from '../../validation/checks.ts';
-import { qualifiedName } from '../../validation/formats.ts';
+import { dnsLabel, qualifiedName } from '../../validation/formats.ts';
 import {
   canonicalQuantity,
   compareQuantities,
@@ -87,18 +87,19 @@ export function validateResources(
   path: string,
   resources: ResourceRequirements | undefined,
   spec: PodSpec | undefined,
+  checkName: typeof checkContainerResourceName = checkContainerResourceName,
 ): void {
   if (!resources) return;
   const { limits = {}, requests = {} } = resources;
   const limitsPath = child(path, 'limits');
   const requestsPath = child(path, 'requests');
   for (const [name, quantity] of Object.entries(limits)) {
-    checkContainerResourceName(errors, key(limitsPath, name), name);
+    checkName(errors, key(limitsPath, name), name);
     checkResourceQuantity(errors, key(limitsPath, name), name, quantity);
     checkHugePage(errors, key(limitsPath, name), name, quantity);
   }
   for (const [name, quantity] of Object.entries(requests)) {
-    checkContainerResourceName(errors, key(requestsPath, name), name);
+    checkName(errors, key(requestsPath, name), name);
     checkResourceQuantity(errors, key(requestsPath, name), name, quantity);
     checkAgainstLimit(errors, path, name, quantity, limits[name]);
     checkHugePage(errors, key(requestsPath, name), name, quantity);
@@ -160,6 +161,9 @@ function validateClaims(
     const id = claim.request ? `${claim.name}/${claim.request}` : claim.name;
     if (seen.has(claim.name) || seen.has(id)) errors.push(duplicate(here, id));
     seen.add(id);
+    if (claim.request) {
+      checkFormat(errors, child(here, 'request'), claim.request, dnsLabel(claim.request));
+    }
     if (known.includes(claim.name)) return;
     const list = known.length === 0 ? ' which is empty' : `: ${known.join(', ')}`;
     const missing: FieldError = {

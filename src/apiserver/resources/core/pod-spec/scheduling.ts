@@ -204,7 +204,6 @@ export function validateSpread(
   path: string,
   constraints: readonly TopologySpreadConstraint[] | undefined,
 ): void {
-  const seen = new Set<string>();
   (constraints ?? []).forEach((constraint, index) => {
     const here = at(path, index);
     const { topologyKey, whenUnsatisfiable, minDomains } = constraint;
@@ -215,8 +214,11 @@ export function validateSpread(
       errors.push(notSupported(field, whenUnsatisfiable, ['DoNotSchedule', 'ScheduleAnyway']));
     }
     const id = `{${topologyKey}, ${whenUnsatisfiable}}`;
-    if (seen.has(id)) errors.push(duplicate(child(here, '{topologyKey, whenUnsatisfiable}'), id));
-    seen.add(id);
+    // Upstream says it of the earlier one.
+    for (const later of (constraints ?? []).slice(index + 1)) {
+      if (`{${later.topologyKey}, ${later.whenUnsatisfiable}}` !== id) continue;
+      errors.push(duplicate(child(here, '{topologyKey, whenUnsatisfiable}'), id));
+    }
     if (minDomains !== undefined) {
       checkPositive(errors, child(here, 'minDomains'), minDomains);
       if (whenUnsatisfiable !== 'DoNotSchedule') {

@@ -9,6 +9,7 @@ import { duplicate, invalid, notSupported, required } from '../../../field-error
 import { at, checkFormat, checkLocalPath, checkOptionalEnum, child } from '../../validation/checks.ts';
 import type { Errors } from '../../validation/checks.ts';
 import { SYSCTL_PATTERN, isSysctlName, unixId } from '../../validation/formats.ts';
+import { validateWindowsOptions } from './windows.ts';
 
 /** Mirrors validatePodSpecSecurityContext of pkg/apis/core/validation/validation.go. */
 export function validatePodSecurity(
@@ -40,10 +41,9 @@ export function validatePodSecurity(
     'Merge',
     'Strict',
   ]);
-  checkOptionalEnum(errors, child(path, 'seLinuxChangePolicy'), context.seLinuxChangePolicy, [
-    'MountOption',
-    'Recursive',
-  ]);
+  // The other way to label volumes is behind a feature that is off.
+  checkOptionalEnum(errors, child(path, 'seLinuxChangePolicy'), context.seLinuxChangePolicy, ['Recursive']);
+  validateWindowsOptions(errors, child(path, 'windowsOptions'), context.windowsOptions);
 }
 
 /** Kernel settings by the namespace that isolates them, as upstream's component-helpers/node/util/sysctl. */
@@ -106,6 +106,7 @@ export function validateContainerSecurity(
     }
   }
   validateAppArmor(errors, child(path, 'appArmorProfile'), context.appArmorProfile);
+  validateWindowsOptions(errors, child(path, 'windowsOptions'), context.windowsOptions);
 }
 
 const PROFILE_TYPES = ['Localhost', 'RuntimeDefault', 'Unconfined'];
