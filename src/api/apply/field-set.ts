@@ -167,6 +167,8 @@ export function sortedSet(set: FieldSet): FieldSet {
 export class SetBuilder {
   #root: Record<string, Record<string, unknown>> = {};
   #size = 0;
+  /** Nodes without parts. To look whether a large object has any lists all of its members first. */
+  readonly #leaves = new Set<object>();
 
   get isEmpty(): boolean {
     return this.#size === 0;
@@ -183,15 +185,20 @@ export class SetBuilder {
       if (next === undefined) {
         next = {};
         node[element] = next;
-      } else if (isEmptySet(next as unknown as FieldSet)) {
+      } else if (this.#leaves.delete(next)) {
         next[SELF] = {};
       }
       node = next;
     }
     const last = path[length - 1]!;
     const known = node[last];
-    if (known === undefined) node[last] = {};
-    else if (!isEmptySet(known as unknown as FieldSet)) known[SELF] = {};
+    if (known === undefined) {
+      const leaf = {};
+      node[last] = leaf;
+      this.#leaves.add(leaf);
+    } else if (!this.#leaves.has(known)) {
+      (known as Record<string, unknown>)[SELF] = {};
+    }
   }
 
   build(): FieldSet {
