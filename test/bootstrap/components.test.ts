@@ -10,6 +10,7 @@ import { installExecutable } from '../../src/bootstrap/phases/executable.ts';
 import { CURRENT_LINK, EXECUTABLE_NAMES, executableOf, isWhole } from '../../src/bootstrap/release.ts';
 import { FakeHost } from '../../src/provision/fake-host.ts';
 import { sha256 } from '../../src/provision/files.ts';
+import { waitFor } from '../helpers/wait-for.ts';
 import { bareFacts, newCluster, nodeOf, RELEASE } from './harness.ts';
 
 async function prepared(
@@ -214,4 +215,41 @@ test('an executable of the right size and another content is brought anew, and w
   );
   t.true(isWhole(RELEASE.id, RELEASE.sha256));
   t.false(isWhole(RELEASE.id, 'f'.repeat(64)));
+});
+
+test('restarts take their turn: as many at once as may be, and none after one has failed', async (t) => {
+  for (const lanes of [1, 2]) {
+    const cluster = await prepared();
+    const settled: string[] = [];
+    let [running, most] = [0, 0];
+    for (const node of cluster.nodes) {
+      node.host = new FakeHost(node.name);
+      settle(node, proxy(node));
+      const unit = node.facts.units.get('slipway-proxy.service');
+      if (unit) node.facts.units.set('slipway-proxy.service', { ...unit, config: 'of before' });
+    }
+    const phase = componentPhase({
+      id: 'proxy',
+      title: '',
+      nodes: ({ nodes }) => nodes,
+      component: proxy,
+      atOnce: () => lanes,
+      settle: async ({ name }) => {
+        most = Math.max(most, (running += 1));
+        await waitFor('every lane is taken', () => most === lanes);
+        running -= 1;
+        settled.push(name);
+        if (settled.length === lanes) throw new Error(`${name} does not come back`);
+      },
+    });
+    const results = await Promise.allSettled(cluster.nodes.map((node) => phase.run(node, cluster)));
+    t.is(most, lanes);
+    t.is(settled.length, lanes, 'those behind are left as they are');
+    const reasons = results.flatMap((each) => (each.status === 'rejected' ? [String(each.reason)] : []));
+    t.is(reasons.filter((reason) => reason.includes('does not come back')).length, 1);
+    t.is(
+      reasons.filter((reason) => reason.includes('was left as it is')).length,
+      cluster.nodes.length - lanes,
+    );
+  }
 });

@@ -125,6 +125,8 @@ export function componentPhase(options: {
    * next begins. What does not run yet is started side by side.
    */
   settle?: (node: Node) => Promise<void>;
+  /** How many servers have their turn at a time. One where absent. */
+  atOnce?: (cluster: Cluster) => number;
 }): NodePhase {
   const turns = new WeakMap<Cluster, Turns>();
   return {
@@ -139,7 +141,7 @@ export function componentPhase(options: {
         await bringAbout(node, component);
         return;
       }
-      const turn = turns.get(cluster) ?? new Turns();
+      const turn = turns.get(cluster) ?? new Turns(options.atOnce?.(cluster) ?? 1);
       turns.set(cluster, turn);
       await turn.take(node, async () => {
         await bringAbout(node, component);
@@ -175,7 +177,9 @@ export async function bringAbout(node: Node, component: Component): Promise<void
 /** What the facts say after a change of this run: a later step may change the component again. */
 export function noteRunning({ facts }: Node, { unit, config }: Component): void {
   const known = facts.units.get(unit);
-  if (known) facts.units.set(unit, { ...known, config, activeState: 'active', unitFileState: 'enabled' });
+  if (!known) return;
+  const executable = known.executable?.replace(/ \(deleted\)$/, '');
+  facts.units.set(unit, { ...known, config, executable, activeState: 'active', unitFileState: 'enabled' });
 }
 
 function unitReason(facts: UnitFacts | undefined, { config }: Component): string {
@@ -186,19 +190,24 @@ function unitReason(facts: UnitFacts | undefined, { config }: Component): string
   return 'the file that it was started from has been replaced';
 }
 
-/** Servers one after the other; when one fails, those that have not begun are left as they are. */
+/** Servers one after the other in each lane; when one fails, those that have not begun are left as they are. */
 class Turns {
-  #last: Promise<void> = Promise.resolve();
+  readonly #lanes: Array<Promise<void>>;
+  #taken = 0;
   #failed: Node | undefined;
 
+  constructor(lanes: number) {
+    this.#lanes = Array.from({ length: lanes }, () => Promise.resolve());
+  }
+
   take(node: Node, step: () => Promise<void>): Promise<void> {
-    const before = this.#last;
-    const mine = this.#begin(before, node, step);
-    this.#last = mine.catch(() => {});
+    const lane = this.#taken++ % this.#lanes.length;
+    const mine = this.#begin(this.#lanes[lane], node, step);
+    this.#lanes[lane] = mine.catch(() => {});
     return mine;
   }
 
-  async #begin(before: Promise<void>, node: Node, step: () => Promise<void>): Promise<void> {
+  async #begin(before: Promise<void> | undefined, node: Node, step: () => Promise<void>): Promise<void> {
     await before;
     if (this.#failed) {
       throw new SlipwayError(
