@@ -69,7 +69,10 @@ export async function askApi(cluster: Cluster, nodes: readonly Node[]): Promise<
           message: messageOf(error),
         }));
         servers.push({ name: node.name, ...ready });
-        if (ready.ready) list ??= await within(cluster, listNodes(access), () => undefined);
+        if (!ready.ready) return;
+        // One that answers late, or not, must not take away what another has told.
+        const told = await within<ApiStatus['nodes']>(cluster, listNodes(access), () => undefined);
+        list ??= told;
       } finally {
         access.close();
       }

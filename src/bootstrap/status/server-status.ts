@@ -46,7 +46,15 @@ export interface SnapshotStatus {
 
 const EVERYWHERE = ['containerd', 'slipway-kubelet', 'slipway-network', 'slipway-proxy', 'slipway-dns'];
 const CONTROL_PLANE = ['slipway-apiserver', 'slipway-controller-manager', 'slipway-scheduler'];
-const DISKS = ['/', '/var/lib', '/var/log', '/var/lib/slipway', '/var/lib/containerd'];
+const DISKS = [
+  '/',
+  '/var/lib',
+  '/var/log',
+  '/var/lib/slipway',
+  '/var/lib/slipway/etcd',
+  '/var/lib/slipway/store',
+  '/var/lib/containerd',
+];
 
 /** The units that a server of this kind has. */
 export function expectedUnits(node: Node, etcd: boolean): string[] {
