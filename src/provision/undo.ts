@@ -9,6 +9,11 @@ export type UndoStep =
       before: LedgerState;
       /** Only where the inventory from before the installation has the path. */
       ifStrangers?: true;
+      /**
+       * Packages that are purged after it: the file may be one of theirs. Where they are gone already, an undo that broke off
+       * has been here, and what it has put back must not come a second time.
+       */
+      unlessPurged?: readonly string[];
     }
   | { kind: 'unit'; unit: string; before: { enabled: string; active: string } }
   | { kind: 'packages'; packages: string[] }
@@ -27,11 +32,17 @@ export function planUndo(entries: readonly LedgerEntry[]): UndoStep[] {
     const step = stepOf(entry);
     if (thing !== undefined && step !== undefined && !steps.has(thing)) steps.set(thing, step);
   }
-  const newestFirst = [...steps.values()].toReversed();
+  const newestFirst = [...steps.values()].toReversed().map((step, at, all): UndoStep => {
+    if (step.kind !== 'path' || step.before.kind !== 'file') return step;
+    const purged = all.slice(at).flatMap((later) => (later.kind === 'packages' ? later.packages : []));
+    return purged.length === 0 ? step : { ...step, unlessPurged: purged };
+  });
   // A package that is purged takes its configuration along, even where a stranger had written it before.
   const purges = newestFirst.some(({ kind }) => kind === 'packages');
   const again = newestFirst.flatMap((step): UndoStep[] =>
-    purges && step.kind === 'path' && step.before.kind === 'file' ? [{ ...step, ifStrangers: true }] : [],
+    purges && step.kind === 'path' && step.before.kind === 'file'
+      ? [{ kind: 'path', path: step.path, before: step.before, ifStrangers: true }]
+      : [],
   );
   return [...newestFirst, ...again];
 }
@@ -121,7 +132,11 @@ function lineOf(step: UndoStep): string {
       if (before.kind === 'absent') return `remove '${path}'\n`;
       if (before.kind === 'link') return `relink '${path}' '${before.target}'\n`;
       if (before.kind === 'file') {
-        const condition = step.ifStrangers ? `strangers '${path}' && ` : '';
+        const condition = step.ifStrangers
+          ? `strangers '${path}' && `
+          : step.unlessPurged
+            ? `{ any_installed ${step.unlessPurged.join(' ')} || strangers '${path}'; } && `
+            : '';
         return `${condition}restore '${path}' ${before.sha256} ${before.mode} '${before.owner}'\n`;
       }
       return '';
@@ -145,6 +160,12 @@ LEDGER='${ledger}'
 export DEBIAN_FRONTEND=noninteractive
 strangers() { [ -f "$LEDGER/inventory" ] && grep -q "^path	$1	" "$LEDGER/inventory"; }
 incomplete=
+any_installed() {
+  for name in "$@"; do
+    case "$(dpkg-query -W -f '\${db:Status-Status}' "$name" 2>/dev/null || true)" in ''|not-installed) ;; *) return 0 ;; esac
+  done
+  return 1
+}
 left() { printf 'left\\t%s\\n' "$1"; incomplete=1; }
 remove() {
   rm -f "$1.slipway-new" "$1".*.part

@@ -1,4 +1,4 @@
-import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { putFiles, putLinks } from '../../src/provision/files.ts';
@@ -89,6 +89,24 @@ test('a folder in which others have put something stays, and is told of', async 
     `${join(root, 'made')} is not empty: others have put something there`,
   ]);
   t.is(await readFile(join(root, 'made/theirs'), 'utf8'), 'theirs');
+});
+
+test('what came with packages that are purged already does not come back, what was there before them does', async (t) => {
+  const root = await temporaryDirectory(t);
+  const ledgerDirectory = join(root, 'ledger');
+  const [theirs, packaged] = [join(root, 'theirs.conf'), join(root, 'packaged.conf')];
+  for (const path of [theirs, packaged]) await writeFile(path, `of ${path}`);
+  const host = new LocalHost();
+  const files = [theirs, packaged].map((path) => ({ path, content: 'ours', mode: 0o644 }));
+  await putFiles(host, 'write', files, { ledgerDirectory });
+  await writeFile(join(ledgerDirectory, 'inventory'), `path\t${theirs}\tf\n`);
+  const entries = parseLedger(await readFile(join(ledgerDirectory, 'ledger.jsonl'), 'utf8'));
+  const steps = planUndo([{ ...at, packages: ['slipway-no-such-package'] }, ...entries]);
+  // As after a purge.
+  for (const path of [theirs, packaged]) await rm(path);
+  t.deepEqual(await undo(host, steps, { ledgerDirectory }), []);
+  t.is(await readFile(theirs, 'utf8'), `of ${theirs}`);
+  await t.throwsAsync(stat(packaged), { code: 'ENOENT' });
 });
 
 test('inventories differ by what went and what came', (t) => {
