@@ -293,7 +293,6 @@ class Checker extends CheckState {
       case 'map':
         return [key, value];
       case 'dyn':
-      case 'any':
       case 'error':
       case 'param':
         this.assignable(t.DYN, range);

@@ -21,6 +21,8 @@ export function formatIssues(source: string, issues: readonly Issue[]): string {
     .map((issue) => ({ issue, at: locate(lines, issue.offset) }))
     .sort((a, b) => a.at.line - b.at.line || a.at.column - b.at.column);
   const texts = located.map(({ issue, at }) => {
+    // Nothing at all has no first column, and no line to show.
+    if (source === '') return `ERROR: <input>:1:0: ${issue.message}`;
     const head = `ERROR: <input>:${at.line}:${at.column + 1}: ${issue.message}`;
     const line = lines[at.line - 1];
     return line && issue.offset >= 0 && Buffer.byteLength(line.join('')) <= MAX_SNIPPET_BYTES

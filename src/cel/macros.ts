@@ -10,6 +10,8 @@ export interface MacroSet {
   readonly twoVariables: boolean;
   /** sortBy. */
   readonly lists?: boolean;
+  /** cel.bind. */
+  readonly bindings?: boolean;
 }
 
 /** Gives the nodes that a macro makes their identity; they all stand where the macro's parenthesis does. */
@@ -48,6 +50,9 @@ export function expandMacro(
     if (set.optionals && args.length === 2 && (name === 'optMap' || name === 'optFlatMap')) {
       return maker.optional(name, target, args[0] as Expr, args[1] as Expr);
     }
+    if (set.bindings && name === 'bind' && args.length === 3 && isCel(target)) {
+      return maker.bind(args[0] as Expr, args[1] as Expr, args[2] as Expr);
+    }
     if (set.lists && name === 'sortBy' && args.length === 2) return maker.sortBy(target, args);
     return (
       maker.oneVariable(name, target, args) ??
@@ -66,6 +71,10 @@ interface Loop {
   readonly condition: Expr;
   readonly step: Expr;
   readonly result?: Expr;
+}
+
+function isCel(target: Expr): boolean {
+  return target.kind === 'ident' && target.name === 'cel';
 }
 
 class MacroMaker {
@@ -141,6 +150,25 @@ class MacroMaker {
     };
     const some = name === 'optMap' ? this.#call('optional.of', value) : value;
     return this.#call('_?_:_', this.#member('hasValue', target), some, this.#call('optional.none'));
+  }
+
+  /** A value gets a name: a loop that is never run. */
+  bind(variable: Expr, value: Expr, result: Expr): Expr {
+    if (variable.kind !== 'ident') {
+      throw new MacroProblem('cel.bind() variable names must be simple identifiers', variable);
+    }
+    return {
+      kind: 'comprehension',
+      ...this.#base(),
+      range: this.#list(),
+      iterVar: '#unused',
+      iterVar2: undefined,
+      accuVar: variable.name,
+      accuInit: value,
+      condition: this.#literal(false),
+      step: this.#ident(variable.name),
+      result,
+    };
   }
 
   /** The list gets a name, for it is read twice: to be sorted, and for what it is sorted by. */

@@ -108,6 +108,7 @@ export function formatType(type: Type): string {
 
 /** As Go prints a type: `google.protobuf.Timestamp`, where `formatType` says `timestamp`. */
 export function typeText(type: Type): string {
+  if (type.kind === 'any') return 'google.protobuf.Any';
   return withParams(type, typeText);
 }
 

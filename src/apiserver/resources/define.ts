@@ -27,7 +27,7 @@ export function define<T extends KubeObject>(
 
 /** `/status` of a kind, with the rules for its update. */
 export function statusOf<T extends KubeObject>(
-  validateUpdate?: (object: T, old: T, context: StrategyContext) => FieldError[],
+  validateUpdate?: (object: T, old: T, context: StrategyContext) => FieldError[] | Promise<FieldError[]>,
 ): StatusSubresource<T> {
   return validateUpdate ? { type: 'part', name: 'status', validateUpdate } : { type: 'part', name: 'status' };
 }

@@ -3,8 +3,17 @@ import type {
   DeviceToleration,
   OpaqueDeviceConfiguration,
 } from '../../../api/gen/types/resource-v1.ts';
-import { duplicate, invalid, notSupported, required, tooLong, tooMany } from '../../field-error.ts';
+import {
+  duplicate,
+  forbidden,
+  invalid,
+  notSupported,
+  required,
+  tooLong,
+  tooMany,
+} from '../../field-error.ts';
 import { stringifyJson } from '../../../api/json/encode.ts';
+import { deviceSelectorProblem } from '../../cel/device-selector.ts';
 import { checkDriverName } from '../storage/driver-name.ts';
 import { at, checkFormat } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
@@ -60,6 +69,13 @@ export function checkSelectors(
     if (!cel) errors.push(required(`${here}.cel`));
     else if (Buffer.byteLength(cel.expression ?? '') > MAX_EXPRESSION) {
       errors.push(tooLong(`${here}.cel.expression`, MAX_EXPRESSION));
+    } else {
+      const { expression } = cel;
+      const problem = deviceSelectorProblem(expression);
+      if (!problem) return;
+      const path = `${here}.cel.expression`;
+      if ('invalid' in problem) errors.push(invalid(path, expression, problem.invalid));
+      else errors.push(forbidden(path, problem.forbidden));
     }
   });
 }

@@ -9,6 +9,7 @@ import { checkEnum, checkFormat, checkImmutable, checkLabels } from '../validati
 import type { Errors } from '../validation/checks.ts';
 import { dnsLabel } from '../validation/formats.ts';
 import { checkDriverName } from '../storage/driver-name.ts';
+import { checkAdminAccess, checkAdminStatus } from './admin-access.ts';
 import { checkClaimSpec, checkRequestRef, defaultClaimDevices, requestNames } from './claim-rules.ts';
 import { checkConfiguration, checkDistinct, checkItems, checkPoolName } from './device-rules.ts';
 
@@ -100,14 +101,27 @@ export const resourceclaims = define(RESOURCECLAIMS, {
     ...statusStrategy,
     generation: false,
     defaults: ({ spec }) => defaultClaimDevices(spec?.devices),
-    validateCreate: validate,
+    validateCreate: async (claim, { store }) => [
+      ...(await checkAdminAccess(claim.spec?.devices?.requests, claim.metadata?.namespace ?? '', store)),
+      ...validate(claim),
+    ],
     validateUpdate(claim, old) {
       const errors = validate(claim);
       checkImmutable(errors, 'spec', claim.spec, old.spec);
       return errors;
     },
   },
-  subresources: [statusOf(validateStatus)],
+  subresources: [
+    statusOf<ResourceClaim>(async (claim, old, { store }) => [
+      ...(await checkAdminStatus(
+        claim.status?.allocation?.devices?.results,
+        old.status?.allocation?.devices?.results,
+        claim.metadata?.namespace ?? '',
+        store,
+      )),
+      ...validateStatus(claim, old),
+    ]),
+  ],
   columns: [nameColumn(), column('State', 'string', stateOf), ageColumn()],
 });
 
@@ -122,7 +136,14 @@ function validateTemplate({ spec }: ResourceClaimTemplate): FieldError[] {
 export const resourceclaimtemplates = define(RESOURCECLAIMTEMPLATES, {
   strategy: {
     defaults: ({ spec }) => defaultClaimDevices(spec?.spec?.devices),
-    validateCreate: validateTemplate,
+    validateCreate: async (template, { store }) => [
+      ...(await checkAdminAccess(
+        template.spec?.spec?.devices?.requests,
+        template.metadata?.namespace ?? '',
+        store,
+      )),
+      ...validateTemplate(template),
+    ],
     validateUpdate(template, old) {
       const errors: Errors = [];
       checkImmutable(errors, 'spec', template.spec, old.spec);
