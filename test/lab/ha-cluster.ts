@@ -18,7 +18,8 @@ export interface HaServer {
 /** A cluster of several control planes in the lab, whose inventory a test changes as it goes. */
 export class HaCluster {
   readonly lab: Lab;
-  readonly executable: string;
+  /** What runs commands, and what servers get. */
+  executable: string;
   #inventory = '';
 
   private constructor(lab: Lab, executable: string) {

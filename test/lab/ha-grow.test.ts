@@ -2,7 +2,6 @@
 import { once } from 'node:events';
 import { cp, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import test from 'ava';
 import { kubectlSkipReason, type Kubectl } from '../helpers/kubectl.ts';
 import { waitFor } from '../helpers/wait-for.ts';
@@ -12,8 +11,6 @@ import { differences, systemInventory } from './up-command.ts';
 
 const skip = labSkipReason() ?? kubectlSkipReason();
 const labTest = skip === undefined ? test.serial : test.serial.skip;
-/** Tests of many minutes: `npm run test:all` runs them. */
-const longTest = skip === undefined && process.env['TEST_ALL'] ? test.serial : test.serial.skip;
 
 const FIRST: HaServer = { name: 'cp1', roles: ['control-plane', 'worker'] };
 const WORKERS: HaServer[] = [
@@ -147,62 +144,3 @@ labTest('two control planes join: the store moves to etcd with every object and 
   await slipway('up');
   t.regex(await slipway('up'), /^no changes/m);
 });
-
-/**
- * Runs a command again and again, each time killed at its second change, and one change later from each time on that a run
- * died where another one had, until it ends by itself. Gives the number of runs.
- */
-async function killedAllAlong(t: { log(text: string): void }, ...args: string[]): Promise<number> {
-  const seen = new Set<string>();
-  let limit = 2;
-  for (let runs = 1; runs < 120; runs += 1) {
-    const child = await cluster.start([...args, '--output', 'json']);
-    const closed = once(child, 'close') as Promise<[number | null]>;
-    let changes = 0;
-    let last = '';
-    if (!child.stdout) throw new Error('no output');
-    for await (const line of createInterface({ input: child.stdout })) {
-      const event = JSON.parse(line) as { type: string; change?: string; message?: string };
-      if (event.type === 'failed') throw new Error(`${args.join(' ')}: ${event.message}`);
-      if (event.type !== 'change') continue;
-      changes += 1;
-      last = event.change ?? '';
-      if (changes === limit) child.kill('SIGKILL');
-    }
-    const [code] = await closed;
-    if (code === 0) return runs;
-    t.log(`killed at: ${last.slice(0, 70)}`);
-    if (seen.has(last)) limit += 1;
-    seen.add(last);
-  }
-  throw new Error('it never ended');
-}
-
-longTest(
-  'killed at every step, removals and joins end in the same state; a dead server does not come back',
-  async (t) => {
-    t.timeout(1_800_000);
-    await killedAllAlong(t, 'remove', 'w2');
-    await cluster.server('cp3').powerCut();
-    await killedAllAlong(t, 'remove', 'cp3', '--dead', '--force');
-    await cluster.server('cp3').boot();
-    await cluster.server('cp3').waitForSsh();
-    const { code, stderr } = await cluster.slipway(['join', '--node', 'cp3']);
-    t.is(code, 2);
-    t.regex(stderr, /cp3 was removed from the cluster while it was away.*\[E_REMOVED_MEMBER\]/s);
-    await cluster.nodesReady(kubectl, ['cp1', 'cp2', 'w1']);
-    await slipway('reset', '--node', 'cp3', '--yes');
-    await killedAllAlong(t, 'join');
-    await killedAllAlong(t, 'remove', 'cp1');
-    await killedAllAlong(t, 'join', '--node', 'cp1');
-    await cluster.nodesReady(kubectl, ['cp1', 'cp2', 'cp3', 'w1', 'w2']);
-    const cordoned = await kubectl('get', 'nodes', '-o', 'jsonpath={.items[*].spec.unschedulable}');
-    t.is(cordoned, '');
-    for (const name of ['cp1', 'cp2', 'cp3']) {
-      t.is(await cluster.server(name).exec('ls /var/lib/slipway/etcd'), 'data\n', `${name}: relied upon`);
-    }
-    t.notRegex(await kubectl('get', 'secrets', '-n', 'kube-system', '-o', 'name'), /bootstrap-token/);
-    await slipway('up');
-    t.regex(await slipway('up'), /^no changes/m);
-  },
-);
