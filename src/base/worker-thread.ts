@@ -13,6 +13,9 @@ export function startWorkerThread(module: WorkerModule, options: WorkerOptions =
     : new Worker(checkoutPath(module), quiet);
 }
 
-export const WORKER_MODULES = ['src/storage/embedded/writer-thread.ts'] as const;
+export const WORKER_MODULES = [
+  'src/storage/embedded/writer-thread.ts',
+  'src/apiserver/codec/reading-thread.ts',
+] as const;
 
 export type WorkerModule = (typeof WORKER_MODULES)[number];

@@ -1,11 +1,12 @@
 import { ApplyConflictError, ApplyError } from '../../api/apply/errors.ts';
 import { decodeValue } from '../../api/json/decode.ts';
-import { loadYaml } from '../../api/json/yaml.ts';
+import type { loadYaml } from '../../api/json/yaml.ts';
 import { deepClone, isObject } from '../../api/objects.ts';
 import type { KubeObject } from '../../api/resource.ts';
 import { schemaForKind } from '../../api/schema.ts';
 import { rfc3339 } from '../../base/clock.ts';
 import { messageOf, SlipwayError } from '../../base/errors.ts';
+import { bodyReading } from '../codec/body-reading.ts';
 import { warningsOf } from '../codec/decode-body.ts';
 import type { ResourceCall } from '../handlers/resource-call.ts';
 import type { WriteOptions } from '../handlers/write-options.ts';
@@ -24,11 +25,11 @@ export interface AppliedConfig {
 
 /** Reads an applied configuration: YAML, or JSON, which is YAML too. */
 export async function readApplied(context: RequestContext): Promise<AppliedConfig> {
-  const text = (await context.http.body()).toString();
+  const bytes = await context.http.body();
   let loaded: ReturnType<typeof loadYaml>;
-  if (text.trim() === '') return { object: {}, duplicates: [] };
+  if (bytes.length < 1000 && bytes.toString().trim() === '') return { object: {}, duplicates: [] };
   try {
-    loaded = loadYaml(text);
+    loaded = await bodyReading.read('yaml', { bytes }, context.http.signal);
   } catch (error) {
     if (!(error instanceof SlipwayError)) throw error;
     throw badRequest(`error decoding YAML: error converting YAML to JSON: ${error.message}`);

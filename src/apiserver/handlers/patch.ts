@@ -1,5 +1,4 @@
 import { decodeValue, strictDecodingMessage } from '../../api/json/decode.ts';
-import { parseExact } from '../../api/json/exact-parser.ts';
 import { stringifyJson } from '../../api/json/encode.ts';
 import { deepClone } from '../../api/objects.ts';
 import type { JsonObject } from '../../api/objects.ts';
@@ -13,6 +12,7 @@ import { apiVersionOf } from '../../api/resource.ts';
 import { schemaForKind } from '../../api/schema.ts';
 import { SlipwayError } from '../../base/errors.ts';
 import { APPLY_PATCH } from '../apply/apply-handler.ts';
+import { bodyReading } from '../codec/body-reading.ts';
 import { conversionProblem, mediaType, warningsOf } from '../codec/decode-body.ts';
 import type { CustomKind } from '../custom-kind.ts';
 import { invalid } from '../field-error.ts';
@@ -59,9 +59,9 @@ export async function readPatch(context: RequestContext, strategic: boolean): Pr
     if (strategic) throw failure(415, 'UnsupportedMediaType', '415: Unsupported Media Type');
     throw unsupportedMediaType(accepted);
   }
-  const text = (await http.body()).toString();
+  const bytes = await http.body();
   try {
-    const { value, duplicates } = parseExact(text);
+    const { value, duplicates } = await bodyReading.read('patch', { bytes }, http.signal);
     const problem = shapeProblem(type, value);
     if (problem !== undefined) throw badRequest(problem);
     const strictErrors: string[] = [];
@@ -73,7 +73,7 @@ export async function readPatch(context: RequestContext, strategic: boolean): Pr
       type: type as Patch['type'],
       value: value ?? (type === JSON_PATCH ? [] : {}),
       strictErrors,
-      touchesManagers: mayTouchManagers(value ?? {}, text),
+      touchesManagers: mayTouchManagers(value ?? {}, bytes.toString()),
     };
   } catch (error) {
     if (error instanceof SlipwayError && error.code === 'E_JSON') {

@@ -19,6 +19,8 @@ export interface EventEncoder {
   /** Watchers with the same keys get the same bytes, which are made once; LEFT is a DELETED for who selects. */
   readonly keys: Readonly<Record<EventType | 'LEFT', string>>;
   event(type: EventType, entry: CacheEntry): Buffer;
+  /** The same in pieces, the largest of them the cache's own bytes: many streams hold them once. */
+  pieces(type: EventType, entry: CacheEntry): readonly Buffer[];
   /** `initialEnd` marks the end of the initial events. */
   bookmark(revision: number, initialEnd: boolean): Buffer;
   error(status: StatusBody): Buffer;
@@ -58,6 +60,10 @@ export function eventEncoder(
   const form = `${served.apiVersion} ${mediaType} ${as} ${metaVersion} ${as === 'Table' ? include : ''}`;
   const keys = frameKeys(form);
   const firstKeys = as === 'Table' ? frameKeys(`${form} first`) : keys;
+  const pieces = (type: EventType, entry: CacheEntry): readonly Buffer[] =>
+    plainJson && served.isStoredForm(entry)
+      ? [HEADS[type], entry.bytes, TAIL]
+      : [frame(type, shape(served.object(entry)))];
   return {
     contentType: isProtobuf ? `${PROTOBUF_TYPE};stream=watch` : JSON_TYPE,
     get keys() {
@@ -66,10 +72,11 @@ export function eventEncoder(
     sent: () => {
       isFirst = false;
     },
-    event: (type, entry) =>
-      plainJson && served.isStoredForm(entry)
-        ? Buffer.concat([HEADS[type], entry.bytes, TAIL])
-        : frame(type, shape(served.object(entry))),
+    pieces,
+    event: (type, entry) => {
+      const [first, ...others] = pieces(type, entry);
+      return others.length === 0 ? first! : Buffer.concat([first!, ...others]);
+    },
     bookmark: (revision, initialEnd) =>
       frame('BOOKMARK', shape(bookmarkObject(served, revision, initialEnd))),
     error: (status) => frame('ERROR', status),

@@ -24,6 +24,9 @@ export interface WatchRequest {
 }
 
 /** Where a watch begins: with the state as events, or after a version. */
+/** Larger objects go out as the bytes that the cache has. */
+const SHARED_BYTES = 16 * 1024;
+
 interface Beginning {
   initial: CacheEntry[];
   cursor: number;
@@ -120,10 +123,19 @@ async function sendInitial(env: RegistryEnv, watch: WatchRequest, beginning: Beg
     for (const entry of beginning.initial) {
       await pause();
       if (!selection.everything && !selection.matches(served, entry)) continue;
-      const frame = encoder.event('ADDED', entry);
+      const pieces = encoder.pieces('ADDED', entry);
       encoder.sent();
-      frames.push(frame);
-      size += frame.length;
+      if (entry.bytes.length > SHARED_BYTES) {
+        // A thousand clients that do not read hold one object, not a thousand copies.
+        await flush();
+        const isRoom = pieces.map((piece) => response.write(piece)).at(-1);
+        if (!isRoom) await response.drained();
+        continue;
+      }
+      for (const piece of pieces) {
+        frames.push(piece);
+        size += piece.length;
+      }
       if (size > 64 * 1024) await flush();
     }
     if (beginning.markEnd) {
