@@ -159,6 +159,7 @@ longTest(
 longTest('the disk of one member fills: the others go on, and it returns once there is space', async (t) => {
   t.timeout(300_000);
   const cp4 = cluster.server('cp4');
+  t.teardown(() => void cp4.tryExec('rm -f /var/lib/slipway/etcd/ballast'));
   await cp4.tryExec('dd if=/dev/zero of=/var/lib/slipway/etcd/ballast bs=64k 2>/dev/null');
   for (let i = 0; i < 40; i += 1) {
     await kubectl('create', 'configmap', `big-${i}`, `--from-literal=a=${'x'.repeat(100_000)}`);
