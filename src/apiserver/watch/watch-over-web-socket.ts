@@ -3,6 +3,8 @@ import { failure, StatusError } from '../status-errors.ts';
 import { acceptKey, BINARY, closeFrame, frameHead, SilentClient, TEXT } from './web-socket.ts';
 
 const NEWLINE = 0x0a;
+/** Before an event in protobuf. */
+const LENGTH_BYTES = 4;
 /** Names a bearer token, and is no protocol that could be chosen. */
 const TOKEN_PROTOCOL = 'base64url.bearer.authorization.k8s.io.';
 
@@ -21,6 +23,8 @@ export class WatchOverWebSocket implements ApiResponse {
   readonly #inner: ApiResponse;
   readonly #isText: boolean;
   #ended = false;
+  /** What has come of an event that is not whole yet. */
+  #held: Buffer[] = [];
 
   constructor(request: ApiRequest, inner: ApiResponse, isText: boolean) {
     this.#request = request;
@@ -72,17 +76,38 @@ export class WatchOverWebSocket implements ApiResponse {
     if (upgrade) void new SilentClient(upgrade.socket, upgrade.head, (code) => this.#close(code));
   }
 
-  /** The chunk is one event or several whole ones. */
+  /** Events may come in pieces, and several at once; a message goes out when its event is whole. */
   write(chunk: Buffer): boolean {
     if (this.#ended) return true;
     const parts: Buffer[] = [];
-    for (let at = 0; at < chunk.length;) {
-      const end = this.#isText ? endOfLine(chunk, at) : at + 4 + chunk.readUInt32BE(at);
-      const message = chunk.subarray(this.#isText ? at : at + 4, end);
-      parts.push(frameHead(this.#isText ? TEXT : BINARY, message.length), message);
+    let at = 0;
+    while (at < chunk.length) {
+      const end = this.#endOfEvent(chunk, at);
+      if (end < 0) break;
+      const message = [...this.#held, chunk.subarray(at, end)];
+      this.#held = [];
+      const skip = this.#isText ? 0 : LENGTH_BYTES;
+      const length = message.reduce((sum, piece) => sum + piece.length, -skip);
+      parts.push(frameHead(this.#isText ? TEXT : BINARY, length), Buffer.concat(message).subarray(skip));
       at = end;
     }
-    return this.#inner.write(Buffer.concat(parts));
+    if (at < chunk.length) this.#held.push(chunk.subarray(at));
+    return parts.length === 0 || this.#inner.write(Buffer.concat(parts));
+  }
+
+  /** Where in the chunk the event that began before it, or at `from`, ends; -1 where it does not yet. */
+  #endOfEvent(chunk: Buffer, from: number): number {
+    if (this.#isText) {
+      const at = chunk.indexOf(NEWLINE, from);
+      return at < 0 ? -1 : at + 1;
+    }
+    const held = this.#held.reduce((sum, piece) => sum + piece.length, 0);
+    if (held + chunk.length - from < LENGTH_BYTES) return -1;
+    // The length is in the first piece, unless that is shorter than a length.
+    const [first = chunk.subarray(from)] = this.#held;
+    const head = first.length < LENGTH_BYTES ? Buffer.concat([...this.#held, chunk.subarray(from)]) : first;
+    const end = LENGTH_BYTES + head.readUInt32BE(0) - held + from;
+    return end > chunk.length ? -1 : end;
   }
 
   drained(): Promise<void> {
@@ -104,11 +129,6 @@ export class WatchOverWebSocket implements ApiResponse {
     this.#inner.write(closeFrame(code));
     this.#inner.end();
   }
-}
-
-function endOfLine(chunk: Buffer, from: number): number {
-  const at = chunk.indexOf(NEWLINE, from);
-  return at < 0 ? chunk.length : at + 1;
 }
 
 /** Upstream's library refuses with bare text. */

@@ -5,6 +5,9 @@ import test from 'ava';
 import { WebSocket } from 'ws';
 import type { ClientOptions } from 'ws';
 import { decodeWatchEvent } from '../../../src/api/protobuf/envelope.ts';
+import type { ApiRequest, ApiResponse } from '../../../src/apiserver/request-context.ts';
+import { WatchOverWebSocket } from '../../../src/apiserver/watch/watch-over-web-socket.ts';
+import { BINARY, frameHead, TEXT } from '../../../src/apiserver/watch/web-socket.ts';
 import { startControlPlane } from '../../helpers/control-plane.ts';
 import type { TestControlPlane } from '../../helpers/control-plane.ts';
 import { RawApi } from '../../helpers/raw-api.ts';
@@ -196,4 +199,29 @@ test('a token in a subprotocol names the user of a watch', async (t) => {
   const watch = await listen(`${maps}?watch=true`, anonymous, protocols);
   t.is(watch.socket.protocol, 'mine');
   watch.socket.terminate();
+});
+
+test('an event that is written in pieces, and several that are written at once, are one message each', (t) => {
+  for (const isText of [true, false]) {
+    const events = ['a', 'bb'.repeat(200), 'c'.repeat(3_000)].map((text) => {
+      const payload = Buffer.from(isText ? `${text}\n` : text);
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(payload.length);
+      return isText ? payload : Buffer.concat([length, payload]);
+    });
+    const stream = Buffer.concat(events);
+    for (const size of [1, 3, 7, 1000, stream.length]) {
+      const written: Buffer[] = [];
+      const inner = {
+        write: (chunk: Buffer) => written.push(Buffer.from(chunk)) > 0,
+      } as unknown as ApiResponse;
+      const watch = new WatchOverWebSocket({} as ApiRequest, inner, isText);
+      for (let at = 0; at < stream.length; at += size) watch.write(stream.subarray(at, at + size));
+      const wanted = events.map((event) => {
+        const message = isText ? event : event.subarray(4);
+        return Buffer.concat([frameHead(isText ? TEXT : BINARY, message.length), message]);
+      });
+      t.true(Buffer.concat(written).equals(Buffer.concat(wanted)), `${size}`);
+    }
+  }
 });
