@@ -1,4 +1,4 @@
-import { kebab, oneOf } from './generate.ts';
+import { oneOf } from './generate.ts';
 import type { Place, Rules, Values } from './generate.ts';
 
 const isPod = ({ root }: Place): boolean => root === 'Pod';
@@ -7,7 +7,7 @@ const isJob = ({ root }: Place): boolean => root === 'Job' || root === 'CronJob'
 const goesOn = (place: Place): boolean => !isPod(place) && !isJob(place) && place.root !== 'PodTemplate';
 /** The first of PodSpec's alternatives names the system, which some fields need and others do not allow. */
 const onLinux = ({ variant }: Place): boolean => variant % 3 === 0;
-const onHostNetwork = ({ variant }: Place): boolean => variant % 3 === 1;
+export const onHostNetwork = ({ variant }: Place): boolean => variant % 3 === 1;
 const inUserNamespace = ({ variant }: Place): boolean => variant % 3 === 2;
 const windowsOptions = (place: Place): unknown =>
   onLinux(place)
@@ -18,39 +18,6 @@ const windowsOptions = (place: Place): unknown =>
         runAsUserName: 'ContainerUser',
         hostProcess: false,
       };
-
-const VOLUME_SOURCES = [
-  'hostPath',
-  'emptyDir',
-  'gcePersistentDisk',
-  'awsElasticBlockStore',
-  'secret',
-  'nfs',
-  'iscsi',
-  'glusterfs',
-  'persistentVolumeClaim',
-  'rbd',
-  'flexVolume',
-  'cinder',
-  'cephfs',
-  'flocker',
-  'downwardAPI',
-  'fc',
-  'azureFile',
-  'configMap',
-  'vsphereVolume',
-  'quobyte',
-  'azureDisk',
-  'photonPersistentDisk',
-  'projected',
-  'portworxVolume',
-  'scaleIO',
-  'storageos',
-  'csi',
-  'ephemeral',
-  'image',
-  'gitRepo',
-];
 
 const noProbes: Values = {
   livenessProbe: undefined,
@@ -136,101 +103,6 @@ export const POD_RULES: Rules = {
   },
   PodOS: { fields: { name: 'linux' } },
   PodSchedulingGroup: { fields: { podGroupName: 'group' } },
-  Volume: {
-    fields: {},
-    either: oneOf(VOLUME_SOURCES, (member) => ({ name: kebab(member) })),
-  },
-  HostPathVolumeSource: { fields: { path: '/var/data', type: 'DirectoryOrCreate' } },
-  EmptyDirVolumeSource: { fields: { medium: 'Memory' } },
-  GitRepoVolumeSource: { fields: { repository: 'https://example.com/a.git', directory: 'dir' } },
-  KeyToPath: { fields: { path: 'a/b', mode: 0o440 } },
-  SecretVolumeSource: { fields: { defaultMode: 0o400 } },
-  ConfigMapVolumeSource: { fields: { defaultMode: 0o400 } },
-  DownwardAPIVolumeSource: { fields: { defaultMode: 0o400 } },
-  ProjectedVolumeSource: { fields: { defaultMode: 0o400 } },
-  NFSVolumeSource: { fields: { server: 'nfs.example.com', path: '/export' } },
-  ISCSIVolumeSource: {
-    fields: {
-      targetPortal: '192.0.2.1:3260',
-      iqn: 'iqn.2001-04.com.example:a.b',
-      initiatorName: 'iqn.2001-04.com.example:me',
-    },
-  },
-  ISCSIPersistentVolumeSource: {
-    fields: {
-      targetPortal: '192.0.2.1:3260',
-      iqn: 'iqn.2001-04.com.example:a.b',
-      initiatorName: 'iqn.2001-04.com.example:me',
-    },
-  },
-  FlexVolumeSource: { fields: { driver: 'example.com/driver', options: { a: 'b' } } },
-  FlexPersistentVolumeSource: { fields: { driver: 'example.com/driver', options: { a: 'b' } } },
-  FlockerVolumeSource: { either: oneOf(['datasetName', 'datasetUUID']) },
-  DownwardAPIVolumeFile: {
-    either: [
-      {
-        path: 'labels',
-        resourceFieldRef: undefined,
-        fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.labels' },
-        mode: 0o400,
-      },
-      { path: 'cpu', fieldRef: undefined, mode: 0o400 },
-    ],
-  },
-  ResourceFieldSelector: { fields: { containerName: 'first', resource: 'limits.memory', divisor: '1Mi' } },
-  ObjectFieldSelector: { fields: { apiVersion: 'v1', fieldPath: 'metadata.name' } },
-  FCVolumeSource: {
-    either: oneOf(['targetWWNs', 'wwids'], (member) => ({ lun: member === 'wwids' ? undefined : 2 })),
-  },
-  QuobyteVolumeSource: { fields: { registry: 'registry.example.com:7861' } },
-  AzureDiskVolumeSource: {
-    fields: { kind: 'Managed', diskURI: '/subscriptions/a', cachingMode: 'ReadOnly' },
-  },
-  PersistentVolumeClaimVolumeSource: { fields: {} },
-  VolumeProjection: {
-    either: oneOf([
-      'secret',
-      'downwardAPI',
-      'configMap',
-      'serviceAccountToken',
-      'clusterTrustBundle',
-      'podCertificate',
-    ]),
-  },
-  SecretProjection: { fields: { items: [{ key: 'k', path: 's/k', mode: 0o400 }] } },
-  ConfigMapProjection: { fields: { items: [{ key: 'k', path: 'c/k', mode: 0o400 }] } },
-  DownwardAPIProjection: {
-    fields: {
-      items: [
-        { path: 'd/l', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.labels' }, mode: 0o400 },
-        { path: 'd/m', resourceFieldRef: { containerName: 'first', resource: 'limits.cpu', divisor: '1m' } },
-      ],
-    },
-  },
-  ServiceAccountTokenProjection: { fields: { audience: 'someone', expirationSeconds: 3607, path: 'token' } },
-  ClusterTrustBundleProjection: {
-    fields: { path: 'bundle' },
-    either: [
-      { name: 'bundle', signerName: undefined, labelSelector: undefined },
-      { name: undefined, signerName: 'example.com/signer' },
-    ],
-  },
-  PodCertificateProjection: {
-    fields: {
-      signerName: 'example.com/signer',
-      keyType: 'ED25519',
-      maxExpirationSeconds: 7200,
-      credentialBundlePath: 'all.pem',
-      keyPath: 'key.pem',
-      certificateChainPath: 'chain.pem',
-      userAnnotations: { 'example.com/a': 'b' },
-    },
-  },
-  CSIVolumeSource: { fields: { driver: 'csi.example.com' } },
-  ImageVolumeSource: { fields: { reference: 'registry.example.com/a/b:1', pullPolicy: 'Always' } },
-  PersistentVolumeClaimTemplate: {
-    fields: { metadata: { labels: { a: 'b' }, annotations: { c: 'd' } } },
-  },
   Container: {
     fields: RULES_OF_CONTAINERS,
     either: [
@@ -437,39 +309,4 @@ export const POD_RULES: Rules = {
   PodTemplateSpec: {
     fields: { metadata: { labels: { app: 'maximal', rev: '1' }, annotations: { a: 'b' } } },
   },
-  PodStatus: {
-    fields: {
-      phase: 'Running',
-      hostIP: '192.0.2.5',
-      hostIPs: [{ ip: '192.0.2.5' }],
-      podIP: '10.1.2.3',
-      podIPs: [{ ip: '10.1.2.3' }, { ip: 'fd00::3' }],
-      qosClass: 'Burstable',
-      nominatedNodeName: (place: Place) => (onHostNetwork(place) ? undefined : 'node-2'),
-    },
-  },
-  ResourceHealth: { fields: { health: 'Healthy' } },
-  ResourceStatus: { fields: { name: 'claim:claim-a/one' } },
-  ContainerStatus: {
-    fields: {
-      name: ({ path }: Place) =>
-        path.includes('init') ? 'init-first' : path.includes('ephemeral') ? 'e' : 'first',
-      allocatedResourcesStatus: ({ path }: Place) =>
-        path.includes('ephemeral')
-          ? undefined
-          : [
-              {
-                name: 'claim:claim-a/one',
-                resources: [{ resourceID: 'd', health: 'Healthy', message: 'm' }],
-              },
-            ],
-      stopSignal: 'SIGUSR1',
-    },
-  },
-  ContainerState: { either: oneOf(['waiting', 'running', 'terminated']) },
-  PodResourceClaimStatus: { fields: { name: 'claim-a', resourceClaimName: 'claim' } },
-  ContainerExtendedResourceRequest: {
-    fields: { containerName: 'first', resourceName: 'example.com/gpu', requestName: 'container-0-request-0' },
-  },
-  PodCondition: { fields: { type: 'Ready', status: 'True', reason: 'Reason' } },
 };
