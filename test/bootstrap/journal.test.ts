@@ -1,12 +1,13 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { Journal, type JournalEntry } from '../../src/bootstrap/journal.ts';
+import { Journal, readJournal, type JournalEntry } from '../../src/bootstrap/journal.ts';
 import { StateDirectory } from '../../src/bootstrap/state-directory.ts';
 import { FakeHost } from '../../src/provision/fake-host.ts';
 import { FencedHost } from '../../src/provision/fenced-host.ts';
 import { createClock } from '../helpers/fake-clock.ts';
 import { temporaryDirectory } from '../helpers/temporary-directory.ts';
+import { waitFor } from '../helpers/wait-for.ts';
 
 test('a change stands in the journal before it begins and after it has ended, and knows its id', async (t) => {
   const state = new StateDirectory(await temporaryDirectory(t));
@@ -45,4 +46,29 @@ test('scripts on a server are told the change that they belong to', async (t) =>
   host.step('1.7');
   await host.tryRun('true');
   t.is(server.scripts.at(-1), `SLIPWAY_STEP='1.7'\ntrue`);
+});
+
+test('the journal is read as steps: what was cut off has only begun, and a torn line is none', async (t) => {
+  const state = new StateDirectory(await temporaryDirectory(t));
+  t.deepEqual(await readJournal(state), []);
+  const journal = new Journal(state, createClock());
+  const what = { phase: 'dns', node: 'w1', change: 'start slipway-dns.service' };
+  await journal.record(what, async () => {});
+  await t.throwsAsync(
+    journal.record({ ...what, node: undefined, change: 'write the kubeconfig' }, async () =>
+      Promise.reject(new Error('no space')),
+    ),
+  );
+  void journal.record({ ...what, change: 'never ends' }, () => new Promise<void>(() => {}));
+  await waitFor('it has begun', async () => (await readJournal(state)).length === 3);
+  await state.append('journal.jsonl', '{"time":"2026-');
+  const steps = await readJournal(state);
+  t.deepEqual(
+    steps.map(({ node, change, state: now, error }) => [node, change, now, error]),
+    [
+      ['w1', 'start slipway-dns.service', 'done', undefined],
+      [null, 'write the kubeconfig', 'failed', 'no space'],
+      ['w1', 'never ends', 'begun', undefined],
+    ],
+  );
 });
