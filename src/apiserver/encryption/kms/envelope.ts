@@ -2,9 +2,7 @@ import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes }
 import type { KmsSealed } from './kms-service.ts';
 import { decodeMapEntry, decodeWire, encodeMap, encodeWire } from './wire.ts';
 
-/** The bytes that the service keeps are the key itself. */
-export const KEY_SOURCE = 0;
-/** They are a seed, from which each value's key is derived. */
+/** What the service keeps is a seed, from which each value's key is derived; 0 means that it is the key itself. */
 export const SEED_SOURCE = 1;
 
 const KEY_BYTES = 32;
