@@ -43,7 +43,9 @@ export function apiResourceList(
       verbs: [...served.verbs].sort(),
       ...(definition.shortNames?.length ? { shortNames: definition.shortNames } : {}),
       ...(definition.categories?.length ? { categories: definition.categories } : {}),
-      ...(definition.virtual || definition.computed ? {} : { storageVersionHash: storageVersionHash(served) }),
+      ...(definition.virtual || definition.computed
+        ? {}
+        : { storageVersionHash: storageVersionHash(served) }),
     });
     for (const sub of definition.subresources ?? []) {
       const kind = subresourceKind(served, sub);
