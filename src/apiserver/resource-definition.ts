@@ -181,6 +181,8 @@ export interface StatusSubresource<T extends KubeObject> {
   validateUpdate?(object: T, old: T, context: StrategyContext): FieldError[] | Promise<FieldError[]>;
   /** Texts for Warning headers. */
   warningsOnUpdate?(object: T, old: T): string[];
+  /** As of the strategy, for updates through here. */
+  readonly anyFinalizer?: boolean;
   /** Whether this counts as a change of spec for metadata.generation. Default false. */
   readonly bumpsGeneration?: boolean;
 }

@@ -49,6 +49,7 @@ export function validateMetaOnUpdate(
   definition: ResourceDefinition,
   object: KubeObject,
   old: KubeObject,
+  anyFinalizer = false,
 ): FieldError[] {
   const errors: Errors = [];
   const meta = object.metadata ?? {};
@@ -79,7 +80,7 @@ export function validateMetaOnUpdate(
     meta.deletionGracePeriodSeconds,
     before.deletionGracePeriodSeconds,
   );
-  return [...errors, ...commonErrors(meta), ...finalizerErrors(definition, meta)];
+  return [...errors, ...commonErrors(meta), ...(anyFinalizer ? [] : finalizerErrors(definition, meta))];
 }
 
 const STANDARD_FINALIZERS: ReadonlySet<string> = new Set([

@@ -282,7 +282,12 @@ async function validate(
   params: UpdateParams,
   context: StrategyContext,
 ): Promise<void> {
-  const errors: FieldError[] = validateMetaOnUpdate(served.definition, object, old);
+  const errors: FieldError[] = validateMetaOnUpdate(
+    served.definition,
+    object,
+    old,
+    params.part?.anyFinalizer,
+  );
   const strategy = served.definition.strategy;
   const rules = params.part ?? strategy;
   errors.push(...((await rules?.validateUpdate?.(object, old, context)) ?? []));

@@ -32,6 +32,39 @@ export function statusOf<T extends KubeObject>(
   return validateUpdate ? { type: 'part', name: 'status', validateUpdate } : { type: 'part', name: 'status' };
 }
 
+const NOT_OF_STATUS = [
+  'deletionTimestamp',
+  'generation',
+  'labels',
+  'annotations',
+  'finalizers',
+  'ownerReferences',
+] as const;
+
+/** As statusOf, for kinds whose metadata cannot be changed together with the status. Mirrors ResetObjectMetaForStatus of apimachinery. */
+export function bareStatusOf<T extends KubeObject>(
+  validateUpdate?: (object: T, old: T, context: StrategyContext) => FieldError[] | Promise<FieldError[]>,
+): StatusSubresource<T> {
+  return {
+    ...statusOf(validateUpdate),
+    prepareForUpdate(object, old) {
+      const target = object as Record<string, unknown>;
+      for (const name of Object.keys(target)) {
+        if (name !== 'status' && name !== 'metadata') delete target[name];
+      }
+      for (const [name, value] of Object.entries(old)) {
+        if (name !== 'status' && name !== 'metadata') target[name] = value;
+      }
+      const metadata: Record<string, unknown> = { ...object.metadata };
+      for (const name of NOT_OF_STATUS) {
+        delete metadata[name];
+        if (old.metadata?.[name] !== undefined) metadata[name] = old.metadata[name];
+      }
+      object.metadata = metadata;
+    },
+  };
+}
+
 interface WithStatus extends KubeObject {
   status?: unknown;
 }

@@ -152,7 +152,7 @@ async function answerOf(api: RawApi, table: Table, row: Row): Promise<Answer> {
   const query = ['dryRun=All', ...(row.query ? [row.query] : [])].join('&');
   const below = row.sub === undefined ? '' : `/${row.sub}`;
   if (row.do === 'create')
-    return read(await api.post(`${table.path}?${query}`, changed(table.base, row.set)));
+    return withoutSuffix(read(await api.post(`${table.path}?${query}`, changed(table.base, row.set))), row);
   const path = `${pathOf(table)}${below}?${query}`;
   switch (row.do) {
     case 'update': {
@@ -166,6 +166,17 @@ async function answerOf(api: RawApi, table: Table, row: Row): Promise<Answer> {
     default:
       return read(await api.post(path, row.body));
   }
+}
+
+/** The end of a generated name is a matter of chance. */
+function withoutSuffix(answer: Answer, { set }: Row): Answer {
+  const prefix = set?.['metadata.generateName'];
+  if (typeof prefix !== 'string') return answer;
+  const text = JSON.stringify(answer).replaceAll(
+    new RegExp(`${prefix}[a-z0-9]{5}\\b`, 'g'),
+    `${prefix}<random>`,
+  );
+  return JSON.parse(text) as Answer;
 }
 
 function headersOf({ type = 'merge-patch+json' }: Row): Record<string, string> {

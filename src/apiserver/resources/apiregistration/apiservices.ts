@@ -5,7 +5,7 @@ import { at, child, invalid, notSupported, required } from '../../field-error.ts
 import type { FieldError } from '../../field-error.ts';
 import { pathSegmentProblems } from '../../registry/object-meta.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
-import { define } from '../define.ts';
+import { bareStatusOf, define } from '../define.ts';
 import { dns1035Label, dnsSubdomain, portNumber } from '../validation/formats.ts';
 
 // In upstream's order here.
@@ -31,6 +31,8 @@ function validate({ metadata, spec }: APIService): FieldError[] {
   if (pathSegmentProblems(name).length === 0 && name !== wanted) {
     const why = `must be \`spec.version+"."+spec.group\`: ${JSON.stringify(wanted)}`;
     errors.push(invalid('metadata.name', name, why));
+    const prefix = metadata?.generateName;
+    if (prefix) errors.push(invalid('metadata.generateName', prefix, why));
   }
   if (group === '' && version !== 'v1') {
     errors.push(required('spec.group', 'only v1 may have an empty group and it better be legacy kube'));
@@ -106,10 +108,11 @@ export const apiservices = define(APISERVICES, {
       object.status = old.status ?? {};
     },
     generation: false,
+    allowUnconditionalUpdate: false,
     validateCreate: (object) => validate(object),
     validateUpdate: (object) => validate(object),
   },
-  subresources: [{ type: 'part', name: 'status', validateUpdate: (object) => validateStatus(object) }],
+  subresources: [bareStatusOf((object: APIService) => validateStatus(object))],
   columns: [
     nameColumn(),
     column('Service', 'string', ({ spec }) =>

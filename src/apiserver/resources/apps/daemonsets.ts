@@ -130,7 +130,15 @@ export const daemonsets = define(DAEMONSETS, {
       return errors;
     },
   },
-  subresources: [statusOf(validateStatus)],
+  subresources: [
+    {
+      ...statusOf(validateStatus),
+      prepareForUpdate(set, old) {
+        if (old.spec) set.spec = old.spec;
+        markTemplate(set, Number(old.metadata?.annotations?.[TEMPLATE_GENERATION] ?? 0));
+      },
+    },
+  ],
   columns: [
     nameColumn(),
     column('Desired', 'integer', ({ status }) => status?.desiredNumberScheduled ?? 0),

@@ -120,7 +120,7 @@ export const cronjobs = define(CRONJOBS, {
       ...(cronJob.spec?.schedule?.includes('TZ') ? [ZONE_WARNING] : []),
     ],
   },
-  subresources: [statusOf<CronJob>()],
+  subresources: [{ ...statusOf<CronJob>(), anyFinalizer: true }],
   columns: [
     nameColumn(),
     column('Schedule', 'string', ({ spec }) => spec?.schedule ?? ''),

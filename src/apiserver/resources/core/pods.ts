@@ -121,6 +121,7 @@ export function pods(environment: ResourceEnvironment): ResourceDefinition {
     shortNames: ['po'],
     categories: ['all'],
     strategy: {
+      returnsDeletedObject: true,
       defaults: defaultPod,
       prepareForCreate,
       prepareForUpdate: (pod, old) => {

@@ -18,6 +18,7 @@ function validate({ template }: PodTemplate): FieldError[] {
 /** Mirrors pkg/registry/core/podtemplate/strategy.go. */
 export const podtemplates = define(PODTEMPLATES, {
   strategy: {
+    returnsDeletedObject: true,
     defaults(object) {
       object.template ??= {};
       defaultPodTemplate(object.template);

@@ -10,6 +10,7 @@ import type { Errors } from '../validation/checks.ts';
 import { selectorMatches } from '../validation/selectors.ts';
 import { defaultPodTemplate } from './pod-spec/defaults.ts';
 import { validatePodTemplate } from './pod-spec/pod-spec.ts';
+import { longName } from '../validation/formats.ts';
 import { workloadWarnings } from './workload-warnings.ts';
 
 function defaults(controller: ReplicationController): void {
@@ -55,6 +56,7 @@ export const replicationcontrollers = define(REPLICATIONCONTROLLERS, {
   categories: ['all'],
   strategy: {
     ...statusStrategy,
+    validateName: longName,
     warningsOnCreate: workloadWarnings.warningsOnCreate,
     // Upstream looks at the template that was.
     warningsOnUpdate: (controller, old) => workloadWarnings.warningsOnUpdate(old, controller),

@@ -83,6 +83,7 @@ export function services(network: ServiceNetwork): ResourceDefinition {
     shortNames: ['svc'],
     categories: ['all'],
     strategy: {
+      returnsDeletedObject: true,
       defaults: defaultService,
       validateName: (name) => dnsLabel(name),
       generation: false,

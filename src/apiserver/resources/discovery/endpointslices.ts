@@ -109,7 +109,11 @@ function dropTopology({ endpoints }: EndpointSlice): void {
 export const endpointslices = define(ENDPOINTSLICES, {
   strategy: {
     // Every change of the addresses counts: consumers compare generations.
-    generation: (slice, old) => !sameJson([slice.endpoints, slice.ports], [old.endpoints, old.ports]),
+    generation: (slice, old) =>
+      !sameJson(
+        [slice.endpoints, slice.ports, slice.metadata?.labels],
+        [old.endpoints, old.ports, old.metadata?.labels],
+      ),
     // What zones an endpoint is in has a field of its own since v1.
     prepareForCreate: dropTopology,
     prepareForUpdate: dropTopology,

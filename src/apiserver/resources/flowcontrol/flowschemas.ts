@@ -9,7 +9,7 @@ import type {
 import { at, forbidden, invalid, notSupported, required } from '../../field-error.ts';
 import type { FieldError } from '../../field-error.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
-import { define, statusOf, statusStrategy } from '../define.ts';
+import { bareStatusOf, define, statusStrategy } from '../define.ts';
 import { checkFormat, sameJson } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
 import { dnsLabel, dnsSubdomain } from '../validation/formats.ts';
@@ -165,7 +165,7 @@ export const flowschemas = define(FLOWSCHEMAS, {
     validateCreate: validate,
     validateUpdate: validate,
   },
-  subresources: [statusOf(({ status }: FlowSchema) => checkConditions(status?.conditions))],
+  subresources: [bareStatusOf(({ status }: FlowSchema) => checkConditions(status?.conditions))],
   columns: [
     nameColumn(),
     column('PriorityLevel', 'string', ({ spec }) => spec?.priorityLevelConfiguration?.name ?? ''),

@@ -6,7 +6,7 @@ import type {
 import { duplicate, forbidden, invalid, notSupported, required } from '../../field-error.ts';
 import type { FieldError } from '../../field-error.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
-import { define, statusOf, statusStrategy } from '../define.ts';
+import { bareStatusOf, define, statusStrategy } from '../define.ts';
 import { sameJson } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
 import { MANDATORY_LEVELS } from './bootstrap-objects.ts';
@@ -144,7 +144,9 @@ const shown = (value: number | undefined): string => (value === undefined ? '<no
 
 export const prioritylevelconfigurations = define(PRIORITYLEVELCONFIGURATIONS, {
   strategy: { ...statusStrategy, defaults: setDefaults, validateCreate: validate, validateUpdate: validate },
-  subresources: [statusOf(({ status }: PriorityLevelConfiguration) => checkConditions(status?.conditions))],
+  subresources: [
+    bareStatusOf(({ status }: PriorityLevelConfiguration) => checkConditions(status?.conditions)),
+  ],
   columns: [
     nameColumn(),
     column('Type', 'string', ({ spec }) => spec?.type ?? ''),

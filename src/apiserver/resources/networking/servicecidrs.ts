@@ -3,7 +3,7 @@ import type { ServiceCIDR } from '../../../api/gen/types/networking-v1.ts';
 import { invalid, required } from '../../field-error.ts';
 import type { FieldError } from '../../field-error.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
-import { define, statusOf, statusStrategy } from '../define.ts';
+import { bareStatusOf, define, statusStrategy } from '../define.ts';
 import { checkFormat, FIELD_IMMUTABLE } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
 import { ipFamily, strictCidrProblems } from '../validation/ip.ts';
@@ -43,7 +43,7 @@ function validateUpdate(range: ServiceCIDR, old: ServiceCIDR): FieldError[] {
 /** Mirrors pkg/registry/networking/servicecidr/strategy.go. */
 export const servicecidrs = define(SERVICECIDRS, {
   strategy: { ...statusStrategy, generation: false, validateCreate: validate, validateUpdate },
-  subresources: [statusOf()],
+  subresources: [bareStatusOf()],
   columns: [
     nameColumn(),
     column('CIDRs', 'string', ({ spec }) => (spec?.cidrs ?? []).join(',')),

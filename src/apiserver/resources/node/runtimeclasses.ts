@@ -40,6 +40,8 @@ function warnings({ scheduling }: RuntimeClass): string[] {
 /** Mirrors pkg/registry/node/runtimeclass/strategy.go. */
 export const runtimeclasses = define(RUNTIMECLASSES, {
   strategy: {
+    anyFinalizer: true,
+    allowUnconditionalUpdate: false,
     warningsOnCreate: warnings,
     warningsOnUpdate: warnings,
     validateCreate: validate,

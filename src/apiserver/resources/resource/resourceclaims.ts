@@ -4,7 +4,7 @@ import { forbidden, invalid, required } from '../../field-error.ts';
 import type { FieldError } from '../../field-error.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
 import { validateNodeSelector } from '../core/pod-spec/scheduling.ts';
-import { define, statusOf, statusStrategy } from '../define.ts';
+import { bareStatusOf, define, statusStrategy } from '../define.ts';
 import { checkEnum, checkFormat, checkImmutable, checkLabels } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
 import { dnsLabel } from '../validation/formats.ts';
@@ -98,6 +98,7 @@ function stateOf({ metadata, status }: ResourceClaim): string {
 /** Mirrors pkg/registry/resource/resourceclaim/strategy.go. */
 export const resourceclaims = define(RESOURCECLAIMS, {
   strategy: {
+    returnsDeletedObject: true,
     ...statusStrategy,
     generation: false,
     defaults: ({ spec }) => defaultClaimDevices(spec?.devices),
@@ -112,7 +113,7 @@ export const resourceclaims = define(RESOURCECLAIMS, {
     },
   },
   subresources: [
-    statusOf<ResourceClaim>(async (claim, old, { store }) => [
+    bareStatusOf<ResourceClaim>(async (claim, old, { store }) => [
       ...(await checkAdminStatus(
         claim.status?.allocation?.devices?.results,
         old.status?.allocation?.devices?.results,
@@ -135,6 +136,7 @@ function validateTemplate({ spec }: ResourceClaimTemplate): FieldError[] {
 /** Mirrors pkg/registry/resource/resourceclaimtemplate/strategy.go. */
 export const resourceclaimtemplates = define(RESOURCECLAIMTEMPLATES, {
   strategy: {
+    returnsDeletedObject: true,
     defaults: ({ spec }) => defaultClaimDevices(spec?.spec?.devices),
     validateCreate: async (template, { store }) => [
       ...(await checkAdminAccess(

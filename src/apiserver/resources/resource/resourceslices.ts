@@ -15,7 +15,7 @@ import { define } from '../define.ts';
 import { checkDriverName } from '../storage/driver-name.ts';
 import { checkFormat, checkImmutable } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
-import { dnsLabel, dnsSubdomain } from '../validation/formats.ts';
+import { dnsLabel, dnsSubdomain, longName } from '../validation/formats.ts';
 import {
   checkAttributeName,
   checkConfiguration,
@@ -42,7 +42,9 @@ function validateClass({ spec }: DeviceClass): FieldError[] {
 /** Mirrors pkg/registry/resource/deviceclass/strategy.go. */
 export const deviceclasses = define(DEVICECLASSES, {
   strategy: {
+    returnsDeletedObject: true,
     generation: true,
+    validateName: longName,
     validateCreate: validateClass,
     validateUpdate: validateClass,
   },
@@ -185,6 +187,7 @@ function stampTaints({ spec }: ResourceSlice, now: number): void {
 /** Mirrors pkg/registry/resource/resourceslice/strategy.go. */
 export const resourceslices = define(RESOURCESLICES, {
   strategy: {
+    returnsDeletedObject: true,
     generation: true,
     prepareForCreate: (slice, { now }) => stampTaints(slice, now),
     prepareForUpdate: (slice, _old, { now }) => stampTaints(slice, now),

@@ -87,6 +87,7 @@ function warnings({ spec }: CSIDriver): string[] {
 /** Mirrors pkg/registry/storage/csidriver/strategy.go. */
 export const csidrivers = define(CSIDRIVERS, {
   strategy: {
+    returnsDeletedObject: true,
     defaults,
     allowUnconditionalUpdate: false,
     prepareForCreate: dropDisabled,

@@ -45,6 +45,8 @@ function checkDriver(errors: Errors, path: string, driver: CSINodeDriver): void 
 /** Mirrors pkg/registry/storage/csinode/strategy.go. */
 export const csinodes = define(CSINODES, {
   strategy: {
+    returnsDeletedObject: true,
+    allowUnconditionalUpdate: false,
     validateCreate: validate,
     validateUpdate(node, old) {
       const errors = validate(node);

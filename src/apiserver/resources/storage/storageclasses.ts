@@ -57,6 +57,7 @@ const DEFAULT_CLASS = 'storageclass.kubernetes.io/is-default-class';
 export const storageclasses = define(STORAGECLASSES, {
   shortNames: ['sc'],
   strategy: {
+    returnsDeletedObject: true,
     defaults(storage) {
       storage.reclaimPolicy ??= 'Delete';
       storage.volumeBindingMode ??= 'Immediate';

@@ -4,7 +4,7 @@ import { forbidden, invalid, required, tooLong } from '../../field-error.ts';
 import type { FieldError } from '../../field-error.ts';
 import { ageColumn, column, nameColumn } from '../columns.ts';
 import { validateInlineVolume } from '../core/persistentvolume-validation.ts';
-import { define, statusOf, statusStrategy } from '../define.ts';
+import { bareStatusOf, define, statusStrategy } from '../define.ts';
 import { checkFormat, checkImmutable } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
 import { dnsSubdomain, inRangeMessage } from '../validation/formats.ts';
@@ -66,13 +66,14 @@ function validateUpdate(attachment: VolumeAttachment, old: VolumeAttachment): Fi
 /** Mirrors pkg/registry/storage/volumeattachment/strategy.go. */
 export const volumeattachments = define(VOLUMEATTACHMENTS, {
   strategy: {
+    returnsDeletedObject: true,
     ...statusStrategy,
     generation: false,
     allowUnconditionalUpdate: false,
     validateCreate: validate,
     validateUpdate,
   },
-  subresources: [statusOf(validateUpdate)],
+  subresources: [bareStatusOf(validateUpdate)],
   columns: [
     nameColumn(),
     column('Attacher', 'string', ({ spec }) => spec?.attacher ?? ''),

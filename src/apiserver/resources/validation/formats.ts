@@ -73,6 +73,13 @@ export function wildcardSubdomain(text: string | undefined): string[] {
   return [...problems, patternMessage(message, WILDCARD, '*.example.com')];
 }
 
+/** As dnsSubdomain, in the words of upstream's newer rules: they count bytes. */
+export function longName(text: string): string[] {
+  return dnsSubdomain(text).map((problem) =>
+    problem === maxLength(253) ? 'must be no more than 253 bytes' : problem,
+  );
+}
+
 const UNDERSCORE = '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*';
 const UNDERSCORE_RE = new RegExp(`^${UNDERSCORE}$`);
 
