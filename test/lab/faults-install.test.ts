@@ -145,10 +145,7 @@ const MOMENTS: ReadonlyArray<[phase: string, change: number]> = process.env['TES
       ['kubelet', 2],
       ['dns', 1],
     ]
-  : [
-      ['apiserver', 1],
-      ['kubelet', 1],
-    ];
+  : [['apiserver', 1]];
 
 /**
  * Runs `up` until it begins its `nth` change of a phase, not counting those of w1. Then, as soon as it is `time`, the power
