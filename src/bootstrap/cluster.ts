@@ -4,6 +4,7 @@ import type { PkiFiles } from '../pki/cluster-pki.ts';
 import type { Facts } from '../provision/facts.ts';
 import { FencedHost } from '../provision/fenced-host.ts';
 import type { Host } from '../provision/host.ts';
+import { KnownExecutables } from './known-executables.ts';
 import { lockCluster } from './cluster-lock.ts';
 import { Journal, JOURNAL } from './journal.ts';
 import { OperatorLocks, type LockOptions } from './operator-locks.ts';
@@ -79,6 +80,8 @@ export class Cluster {
   #locking: Promise<void> | undefined;
   /** Sentences of what has been changed, or in a dry run would be. */
   readonly changes: Change[] = [];
+  /** Which executables need not be hashed again. */
+  knownExecutables = new KnownExecutables();
   /** Bytes of the journal when this run began to look: more by the time of its lock are another run's. */
   journalBytes: number | undefined;
   /** What an earlier run left on the servers; set by the phase 'facts' of commands that compare with it. */
@@ -261,6 +264,11 @@ export class Node {
 
   set facts(facts: Facts) {
     this.#facts = facts;
+    const { knownExecutables, clock } = this.cluster;
+    for (const [path, sha256] of facts.executables) {
+      const stamp = facts.stamps.get(path) ?? '';
+      knownExecutables.note(this.name, { path, stamp, sha256, hashedMs: clock.now() });
+    }
   }
 
   /** Every change of a server goes through here: with its sentence, and not at all in a dry run. */

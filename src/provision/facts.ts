@@ -42,6 +42,8 @@ export interface Facts {
   sizes: Map<string, number>;
   /** SHA-256 of the executables that were asked for and are there. */
   executables: Map<string, string>;
+  /** By which each of them is known again: inode, size, times of its content and of its last change of any kind. */
+  stamps: Map<string, string>;
   /** Names of container images that containerd has for Kubernetes. */
   images: Set<string>;
   users: Set<string>;
@@ -58,8 +60,8 @@ export interface ProbeRequest {
   paths: readonly string[];
   /** Files too large to hash at each run: their size is told. */
   largeFiles: readonly string[];
-  /** Large files that are hashed at each run all the same, beside the rest of the probe. */
-  executables: readonly string[];
+  /** Large files that are hashed all the same, beside the rest of the probe, unless they are those that are known. */
+  executables: ReadonlyArray<{ path: string; known?: { stamp: string; sha256: string } | undefined }>;
   /** Directories whose presence is told. */
   directories: readonly string[];
   disks: readonly string[];
@@ -73,11 +75,17 @@ const words = (items: readonly string[]): string => items.map((item) => `'${item
 function probeScript(request: ProbeRequest): string {
   // What takes longest runs beside the rest; its few lines wait in the pipe until the rest has been said.
   return `
-hashes() {
-  for path in ${words(request.executables)}; do
-    [ -f "$path" ] && sha256sum "$path" </dev/null | sed 's/^\\([0-9a-f]*\\)  /executable\\t\\1\\t/'
-  done
+hash_of() {
+  [ -f "$1" ] || return 0
+  stamp=$(stat -c '%i %s %.9Y %.9Z' "$1")
+  if [ "$stamp" = "$2" ]; then hash=$3
+  else hash=$(sha256sum "$1" </dev/null); hash=\${hash%% *}
+  fi
+  printf 'executable\\t%s\\t%s\\t%s\\n' "$hash" "$1" "$stamp"
 }
+hashes() {
+  true
+${request.executables.map(({ path, known }) => `  hash_of '${path}' '${known?.stamp ?? ''}' '${known?.sha256 ?? ''}'\n`).join('')}}
 hashes | {
 exec 9<&0 </dev/null
 say() { printf '%s\\t%s\\n' "$1" "$2"; }
@@ -192,6 +200,7 @@ function parseFacts(text: string): Facts {
     directories: new Set(rows('directory').map(([path = '']) => path)),
     sizes: new Map(rows('size').map(([path = '', bytes = '']) => [path, Number(bytes)])),
     executables: new Map(rows('executable').map(([hash = '', path = '']) => [path, hash])),
+    stamps: new Map(rows('executable').map(([, path = '', stamp = '']) => [path, stamp])),
     images: new Set(rows('image').map(([name = '']) => name)),
     users: new Set(rows('user').map(([name = '']) => name)),
     canLowerOomScore: one('oom') === 'yes',

@@ -6,6 +6,7 @@ import { componentPhase, type Component } from '../../src/bootstrap/components/c
 import { apiserver, controllerManager, scheduler } from '../../src/bootstrap/components/control-plane.ts';
 import { containerd, dns, kubelet, network, proxy } from '../../src/bootstrap/components/node.ts';
 import { pki } from '../../src/bootstrap/phases/pki.ts';
+import { KnownExecutables } from '../../src/bootstrap/known-executables.ts';
 import { installExecutable } from '../../src/bootstrap/phases/executable.ts';
 import { CURRENT_LINK, EXECUTABLE_NAMES, executableOf, isWhole } from '../../src/bootstrap/release.ts';
 import { FakeHost } from '../../src/provision/fake-host.ts';
@@ -252,4 +253,23 @@ test('restarts take their turn: as many at once as may be, and none after one ha
       cluster.nodes.length - lanes,
     );
   }
+});
+
+test('what was hashed is believed for a day, and for that file alone', async (t) => {
+  const { cluster } = newCluster();
+  const known = new KnownExecutables();
+  const found = { path: '/opt/a', stamp: '1 2 3', sha256: 'x', hashedMs: 1000 };
+  const hours = (n: number): number => 1000 + n * 3_600_000;
+  known.note('w1', found);
+  t.deepEqual(known.of('w1', '/opt/a', hours(23)), found);
+  known.note('w1', { ...found, hashedMs: hours(23) });
+  t.is(known.of('w1', '/opt/a', hours(25)), undefined, 'looking again is not hashing again');
+  known.note('w1', { ...found, hashedMs: hours(25) });
+  t.truthy(known.of('w1', '/opt/a', hours(48)));
+  t.is(known.of('w1', '/opt/b', hours(26)), undefined);
+  t.is(known.of('w2', '/opt/a', hours(26)), undefined);
+  t.is(known.of('w1', '/opt/a', 0), undefined, 'a clock that was set back');
+  await known.save(cluster.state);
+  const read = await KnownExecutables.read(cluster.state);
+  t.truthy(read.of('w1', '/opt/a', hours(26)));
 });

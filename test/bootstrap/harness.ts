@@ -51,6 +51,7 @@ export const bareFacts = (name: string, address: string): Facts => ({
   directories: new Set(),
   sizes: new Map(),
   executables: new Map(),
+  stamps: new Map(),
   images: new Set(),
   users: new Set(),
   canLowerOomScore: true,

@@ -1,4 +1,4 @@
-import { mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -18,7 +18,7 @@ test('one probe tells the facts of this machine', async (t) => {
     units: ['no-such.service'],
     paths: [dir, '/no/such'],
     largeFiles: [join(dir, 'a file'), '/no/such'],
-    executables: [join(dir, 'a file'), '/no/such'],
+    executables: [{ path: join(dir, 'a file') }, { path: '/no/such' }],
     directories: [dir, '/no/such'],
     disks: [join(dir, 'not/yet')],
     users: ['root', 'no-such-user'],
@@ -37,6 +37,39 @@ test('one probe tells the facts of this machine', async (t) => {
   t.is(facts.links.get(join(dir, 'link')), 'a file');
   t.is(facts.packages.has('no-such-package'), false);
   t.true(Math.abs(facts.nowMs - performance.timeOrigin - performance.now()) < 60_000);
+});
+
+test('a large file is not hashed again while its inode, size and times are those that are known', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'slipway-facts-'));
+  const path = join(dir, 'program');
+  writeFileSync(path, 'content');
+  const none = {
+    packages: [],
+    units: [],
+    paths: [],
+    largeFiles: [],
+    directories: [],
+    disks: [],
+    users: [],
+    sysctls: [],
+  };
+  const look = async (known?: { stamp: string; sha256: string }) => {
+    const { executables, stamps } = await gatherFacts(new LocalHost(), {
+      ...none,
+      executables: [{ path, known }],
+    });
+    return { sha256: executables.get(path) ?? '', stamp: stamps.get(path) ?? '' };
+  };
+  const first = await look();
+  t.is(first.sha256, sha256('content'));
+  t.is((await look({ ...first, sha256: 'as it was told' })).sha256, 'as it was told');
+  // The same size, and the old times put back: the time of the last change of any kind cannot be.
+  const { atime, mtime } = statSync(path);
+  writeFileSync(path, 'CONTENT');
+  utimesSync(path, atime, mtime);
+  const second = await look({ ...first, sha256: 'as it was told' });
+  t.is(second.sha256, sha256('CONTENT'));
+  t.not(second.stamp, first.stamp);
 });
 
 test('a unit is current when it runs, starts at boot and was started with this configuration', (t) => {

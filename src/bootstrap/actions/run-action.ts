@@ -3,6 +3,7 @@ import type { Host } from '../../provision/host.ts';
 import { AppliedState } from '../applied-state.ts';
 import { Cluster, type Change, type ClusterOptions, type Node } from '../cluster.ts';
 import { JOURNAL } from '../journal.ts';
+import { KnownExecutables } from '../known-executables.ts';
 import type { Phase } from '../phase.ts';
 import { runPhases } from '../run-phases.ts';
 
@@ -24,13 +25,17 @@ export async function runAction(options: ActionOptions, phases: readonly Phase[]
   try {
     cluster.journalBytes = await options.state.size(JOURNAL);
     cluster.applied = await AppliedState.read(options.state);
+    cluster.knownExecutables = await KnownExecutables.read(options.state);
     await runPhases(cluster, phases);
     return { changes: cluster.changes, cluster };
   } finally {
     cluster.api?.close();
     await Promise.all([...cluster.probes.values()].map((probe) => probe.close().catch(() => undefined)));
     // Also after a failure: what was written was written. Who has taken over knows better.
-    if (!options.dryRun) await cluster.applied.save(options.state).catch(unlessLost);
+    if (!options.dryRun) {
+      await cluster.applied.save(options.state).catch(unlessLost);
+      await cluster.knownExecutables.save(options.state).catch(unlessLost);
+    }
     await cluster.unlock();
     await Promise.all(cluster.nodes.filter((node) => node.connected).map((node) => node.host.close()));
   }

@@ -30,7 +30,10 @@ const UNITS = [
 const DISKS = ['/etc', '/opt', '/tmp', '/var/lib', '/var/log', '/run'] as const;
 
 /** What every command asks a server. */
-export const probeRequest = ({ release, etcdBinary }: Cluster): ProbeRequest => ({
+export const probeRequest = (
+  { release, etcdBinary, clock, knownExecutables }: Cluster,
+  server = '',
+): ProbeRequest => ({
   packages: ALL_PACKAGES,
   units: [...UNITS, DISTRIBUTION_ETCD_UNIT, 'firewalld.service', 'ufw.service', 'kubelet.service'],
   paths: [
@@ -48,7 +51,12 @@ export const probeRequest = ({ release, etcdBinary }: Cluster): ProbeRequest => 
     ...(etcdBinary ? [etcdBinary.target] : []),
     '/var/lib/slipway/packages/bundle.tar',
   ],
-  executables: [executableOf(release)],
+  executables: [
+    {
+      path: executableOf(release),
+      known: knownExecutables.of(server, executableOf(release), clock.now()),
+    },
+  ],
   directories: [
     STORE_DIRECTORY,
     MOVED_STORE_DIRECTORY,
@@ -67,6 +75,6 @@ export const facts: NodePhase = {
   kind: 'check',
   nodes: allNodes,
   run: async (node, cluster) => {
-    node.facts = await gatherFacts(node.host, probeRequest(cluster), cluster.signal);
+    node.facts = await gatherFacts(node.host, probeRequest(cluster, node.name), cluster.signal);
   },
 };

@@ -66,7 +66,7 @@ export function selectJoining(open: (node: Node) => Promise<Host>, request: Join
     kind: 'check',
     nodes: (cluster) => looked(cluster).filter((node) => node.connected),
     run: async (node, cluster) => {
-      node.facts = await gatherFacts(node.host, probeRequest(cluster), cluster.signal);
+      node.facts = await gatherFacts(node.host, probeRequest(cluster, node.name), cluster.signal);
     },
   };
   const select: ClusterPhase = {

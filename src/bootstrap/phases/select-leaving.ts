@@ -85,7 +85,7 @@ export function selectLeaving(
     kind: 'check',
     nodes: (cluster) => looked(cluster).filter((node) => node.connected),
     run: async (node, cluster) => {
-      node.facts = await gatherFacts(node.host, probeRequest(cluster), cluster.signal);
+      node.facts = await gatherFacts(node.host, probeRequest(cluster, node.name), cluster.signal);
     },
   };
   const select: ClusterPhase = {

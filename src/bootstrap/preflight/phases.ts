@@ -106,7 +106,7 @@ export function preflightPhases(open: ActionOptions['open'], findings: Finding[]
     ),
     tolerant(
       phase('facts', 'Gather facts', connected, async (node, cluster) => {
-        node.facts = await gatherFacts(node.host, probeRequest(cluster), cluster.signal);
+        node.facts = await gatherFacts(node.host, probeRequest(cluster, node.name), cluster.signal);
         findings.push(...(await checkServer(node, cluster)));
       }),
       'facts',

@@ -3,6 +3,7 @@ import type { ActionOptions } from '../actions/run-action.ts';
 import { upPhases } from '../actions/up.ts';
 import { AppliedState } from '../applied-state.ts';
 import { Cluster, type Node } from '../cluster.ts';
+import { executableOf } from '../release.ts';
 import { runPhases } from '../run-phases.ts';
 
 /** Where servers are not what the inventory says: files, units, settings, packages, the executable. */
@@ -21,10 +22,22 @@ const LOOKS = new Set(['etcd-version', 'facts', 'pki']);
 const OBJECTS = new Set(['bootstrap-objects', 'bootstrap-tokens', 'revoke-tokens', 'label-nodes']);
 const DROP_IN = /^\/etc\/systemd\/system\/slipway-[^/]+\.service\.d\//;
 
-/** Compares servers that are connected with the inventory, over the connections of `nodes`. Changes nothing, never rejects. */
-export async function findDrift(options: ActionOptions, nodes: readonly Node[]): Promise<Drift> {
+/**
+ * Compares servers that are connected with the inventory, over the connections of `nodes`. `hashed` has the stamp and the hash of
+ * each one's executable. Changes nothing, never rejects.
+ */
+export async function findDrift(
+  options: ActionOptions,
+  nodes: readonly Node[],
+  hashed: ReadonlyMap<string, string>,
+): Promise<Drift> {
   const { lock: _, ...rest } = options;
   const cluster = new Cluster({ ...rest, dryRun: true, report: () => undefined });
+  for (const [name, text] of hashed) {
+    const [, stamp = '', sha256 = ''] = /^(.*) (\S+)$/.exec(text) ?? [];
+    const path = executableOf(cluster.release);
+    cluster.knownExecutables.note(name, { path, stamp, sha256, hashedMs: cluster.clock.now() });
+  }
   cluster.targets = cluster.nodes.filter((node) => {
     const connected = nodes.find(({ name }) => name === node.name);
     if (connected) node.host = connected.host;

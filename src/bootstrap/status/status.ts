@@ -126,7 +126,7 @@ export class StatusWatch {
     if (this.#drift !== undefined && nowMs - this.#drift.atMs < DRIFT_MS) return this.#drift.drift;
     const same = reached.filter(({ release }) => release === this.cluster.release.id);
     const nodes = this.cluster.nodes.filter(({ name }) => same.some((server) => server.name === name));
-    const drift = await findDrift(this.#options, nodes);
+    const drift = await findDrift(this.#options, nodes, this.#hashed);
     this.#drift = { drift, atMs: nowMs };
     return drift;
   }
