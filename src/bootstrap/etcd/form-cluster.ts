@@ -79,12 +79,12 @@ export async function joinMember(node: Node, established: readonly Node[]): Prom
 
 /**
  * Makes established members run with what their files say, one after the other: a restart needs the others' quorum.
- * `settle` looks at each that was restarted, before the next.
+ * `settle` looks at each that was restarted, before the next. Gives those that were down and have been started.
  */
 export async function keepMembers(
   nodes: readonly Node[],
   settle?: (node: Node) => Promise<void>,
-): Promise<void> {
+): Promise<readonly Node[]> {
   for (const node of nodes) await writeMember(node);
   const facts = (node: Node) => node.facts.units.get(ETCD_UNIT);
   // Those that are down first, all of them: with a quorum down none could become healthy alone.
@@ -95,6 +95,7 @@ export async function keepMembers(
     const others = nodes.filter((other) => other !== node);
     if ((await restartMember(node, others)) && !node.cluster.dryRun) await settle?.(node);
   }
+  return down;
 }
 
 /**
@@ -113,8 +114,7 @@ export async function restartMember(node: Node, others: readonly Node[]): Promis
  * A server whose member was removed while it was away must not come back with its old data. Asked only of members
  * that did not run: one that was removed ends by itself. Throws E_REMOVED_MEMBER.
  */
-export async function refuseRemoved(nodes: readonly Node[], established: readonly Node[]): Promise<void> {
-  const suspects = nodes.filter((node) => node.facts.units.get(ETCD_UNIT)?.activeState !== 'active');
+export async function refuseRemoved(suspects: readonly Node[], established: readonly Node[]): Promise<void> {
   const [first] = suspects;
   if (first === undefined) return;
   const access = await EtcdAccess.open(first.cluster, established, SERVING_MS);
@@ -139,8 +139,7 @@ async function start(node: Node, change: string): Promise<void> {
 }
 
 /** Members that were down and have been started must serve: one whose data is damaged is started again and again. E_NOT_READY. */
-export async function awaitStarted(nodes: readonly Node[]): Promise<void> {
-  const started = nodes.filter((node) => node.facts.units.get(ETCD_UNIT)?.activeState !== 'active');
+export async function awaitStarted(started: readonly Node[]): Promise<void> {
   await Promise.all(started.map(async (node) => (await openServing(node)).close()));
 }
 

@@ -123,10 +123,10 @@ export const formEtcd: ClusterPhase = {
     } else {
       const kept = established.filter((node) => mine.includes(node));
       await checkVersions(kept);
-      await keepMembers(kept);
+      const started = await keepMembers(kept);
       if (!cluster.dryRun) {
-        await refuseRemoved(kept, established);
-        await awaitStarted(kept);
+        await refuseRemoved(started, established);
+        await awaitStarted(started);
       }
     }
     for (const node of mine) {
