@@ -14,6 +14,7 @@ const SECTIONS: Record<string, (root: string) => Promise<Section>> = {
   api: async (root) => (await import('./api.ts')).benchApi(root),
   compare: async (root) => (await import('./compare.ts')).benchCompare(root),
   watch: async (root) => (await import('./watch.ts')).benchWatch(root),
+  hostile: async (root) => (await import('./hostile.ts')).benchHostile(root),
   idle: async (root) => (await import('./idle.ts')).benchIdle(root),
   storage: async (root) => (await import('./storage.ts')).benchStorage(root),
 };

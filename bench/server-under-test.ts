@@ -46,6 +46,10 @@ export class ServerUnderTest {
     return this.#running.kubeconfigPath;
   }
 
+  get url(): string {
+    return this.#connection.url;
+  }
+
   get pid(): number {
     return this.#running.pids[0]!;
   }

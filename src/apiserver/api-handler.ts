@@ -36,6 +36,9 @@ import {
 import type { WatchHub } from './watch/watch-hub.ts';
 import { Warnings } from './warnings.ts';
 
+/** So long may a client take for what was written to it before its request's turn ends. */
+const SLOW_CLIENT_MS = 100;
+
 /** Acts as someone else where the headers ask for it and the user may. */
 export type Impersonate = (request: ApiRequest, user: UserInfo) => Promise<UserInfo>;
 
@@ -142,6 +145,12 @@ export class ApiHandler {
       // A watch waits for its turn; what it does afterwards takes no seat. Nobody else would end the turn of a
       // request whose time was up before it came.
       if (info.verb === 'watch' || request.signal.aborted) turn.end();
+      // A client that is slow to take its answer keeps no seat from others meanwhile.
+      const { clock } = this.#options;
+      exchange.response.onWait = () => {
+        const timer = clock.after(SLOW_CLIENT_MS, () => turn.end?.());
+        return () => timer.cancel();
+      };
     }
     const warnings = new Warnings(response);
     const context: RequestContext = {

@@ -84,6 +84,8 @@ export interface ApiResponse {
   write(chunk: Buffer): boolean;
   /** Resolves when the client has taken enough; rejects when it is gone. */
   drained(): Promise<void>;
+  /** Told when a wait for the client begins; what it returns, when that wait has ended. */
+  onWait?: (() => () => void) | undefined;
   /** Bytes that the client has not yet taken. */
   readonly pendingBytes: number;
   end(): void;

@@ -157,8 +157,13 @@ test('timeoutSeconds ends a watch cleanly, with a bookmark for those who want on
 test('all watchers see the same events in the same order', async (t) => {
   const maps = await namespace('order');
   const start = (await api.get(maps)).json().metadata.resourceVersion;
+  // A connection has 100 streams at most.
+  const clients = [new RawApi(plane), new RawApi(plane)];
+  t.teardown(() => clients.forEach((client) => client.close()));
   const watches = await Promise.all(
-    Array.from({ length: 100 }, () => api.watch(`${maps}?watch=true&resourceVersion=${start}`)),
+    Array.from({ length: 100 }, (_, i) =>
+      clients[i % 2]!.watch(`${maps}?watch=true&resourceVersion=${start}`),
+    ),
   );
   await Promise.all(Array.from({ length: 30 }, (_, i) => api.post(maps, map(`m${i}`))));
   const seen = await Promise.all(watches.map(async (watch) => (await watch.take(30)).map(brief).join()));

@@ -72,6 +72,21 @@ export class IncomingRequest implements ApiRequest {
   }
 }
 
+/** As whenDrained, and tells of the wait. */
+export async function drainedOf(
+  stream: Writable,
+  signal: AbortSignal,
+  onWait: ApiResponse['onWait'],
+): Promise<void> {
+  if (!stream.writableNeedDrain) return whenDrained(stream, signal);
+  const ended = onWait?.();
+  try {
+    await whenDrained(stream, signal);
+  } finally {
+    ended?.();
+  }
+}
+
 /** Resolves when the stream has room again; rejects when it is closed or the signal aborts. */
 export function whenDrained(stream: Writable, signal: AbortSignal): Promise<void> {
   if (!stream.writableNeedDrain && !stream.destroyed) return Promise.resolve();

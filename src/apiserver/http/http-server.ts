@@ -48,6 +48,7 @@ export class TlsServer {
       requestCert: options.tls.clientCa.length > 0,
       rejectUnauthorized: false,
       minVersion: 'TLSv1.2',
+      handshakeTimeout: limits.headersTimeoutMs,
       maxSessionMemory: 128,
       streamResetBurst: 5000,
       streamResetRate: 500,

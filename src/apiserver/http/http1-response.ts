@@ -1,11 +1,12 @@
 import type { ServerResponse } from 'node:http';
 import type { ApiResponse } from '../request-context.ts';
-import { whenDrained } from './exchange.ts';
+import { drainedOf } from './exchange.ts';
 
 /** Answers on HTTP/1.1. */
 export class Http1Response implements ApiResponse {
   readonly #response: ServerResponse;
   readonly #signal: AbortSignal;
+  onWait: ApiResponse['onWait'];
 
   constructor(response: ServerResponse, signal: AbortSignal) {
     this.#response = response;
@@ -49,7 +50,7 @@ export class Http1Response implements ApiResponse {
   }
 
   drained(): Promise<void> {
-    return whenDrained(this.#response, this.#signal);
+    return drainedOf(this.#response, this.#signal, this.onWait);
   }
 
   end(): void {

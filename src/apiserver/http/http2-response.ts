@@ -1,12 +1,13 @@
 import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { ApiResponse } from '../request-context.ts';
-import { whenDrained } from './exchange.ts';
+import { drainedOf } from './exchange.ts';
 
 /** Answers on a core HTTP/2 stream: the compatibility layer costs twice as much. */
 export class Http2Response implements ApiResponse {
   readonly #stream: ServerHttp2Stream;
   readonly #signal: AbortSignal;
   readonly #headers: OutgoingHttpHeaders = {};
+  onWait: ApiResponse['onWait'];
   #started = false;
 
   constructor(stream: ServerHttp2Stream, signal: AbortSignal) {
@@ -46,7 +47,7 @@ export class Http2Response implements ApiResponse {
   }
 
   drained(): Promise<void> {
-    return whenDrained(this.#stream, this.#signal);
+    return drainedOf(this.#stream, this.#signal, this.onWait);
   }
 
   end(): void {

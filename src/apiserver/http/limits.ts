@@ -18,7 +18,7 @@ export interface HttpLimits {
 export const DEFAULT_LIMITS: HttpLimits = {
   maxBodyBytes: 3 * 1024 * 1024,
   maxHeaderBytes: 1024 * 1024,
-  maxConcurrentStreams: 250,
+  maxConcurrentStreams: 100,
   headersTimeoutMs: 32_000,
   idleTimeoutMs: 90_000,
   requestTimeoutMs: 60_000,
