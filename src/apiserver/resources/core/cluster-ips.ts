@@ -43,14 +43,19 @@ export class ClusterIps {
 
   /** Takes the address for a service. Rejects with AddressError where it is taken or outside of the range. */
   async allocate(store: ObjectStore, address: string, owner: AddressOwner): Promise<void> {
+    this.checkRange(address);
+    if (!(await this.#take(store, address, owner)))
+      throw new AddressError('provided IP is already allocated');
+  }
+
+  /** Throws AddressError where the address is not one of ours. */
+  checkRange(address: string): void {
     const value = ipToBigInt(address);
     if (ipFamily(address) !== this.family || value < this.#first || value > this.#last) {
       throw new AddressError(
         `the provided IP (${address}) is not in the valid range. The range of valid IPs is ${this.#range}`,
       );
     }
-    if (!(await this.#take(store, address, owner)))
-      throw new AddressError('provided IP is already allocated');
   }
 
   /** Takes any free address. The lower part of the range comes last: fixed addresses are chosen from it. */

@@ -48,7 +48,10 @@ export class ServiceNetwork {
     context: StrategyContext,
   ): Promise<Undo | undefined> {
     // A trial takes nothing; it may therefore show an address that the real write will not get.
-    if (context.request.dryRun) return undefined;
+    if (context.request.dryRun) {
+      this.#checkRanges(service, old);
+      return undefined;
+    }
     const { store } = context;
     const addresses: string[] = [];
     let ports: number[] = [];
@@ -77,6 +80,24 @@ export class ServiceNetwork {
       store,
       heldNodePorts(old).filter((port) => !ports.has(port)),
     );
+  }
+
+  #checkRanges(service: Service, old: Service | undefined): void {
+    const { spec } = service;
+    if (!spec || !needsClusterIp(spec) || isHeadless(spec)) return;
+    const held = new Set(needsClusterIp(old?.spec) ? heldAddresses(old) : []);
+    const wanted = spec.clusterIPs ?? [];
+    wanted.forEach((address, index) => {
+      const family = spec.ipFamilies?.[index] ?? this.families[0];
+      if (address === '' || held.has(address)) return;
+      try {
+        this.#ips.find((one) => one.family === family)?.checkRange(address);
+      } catch (error) {
+        if (!(error instanceof AddressError)) throw error;
+        const why = `failed to allocate IP ${address}: ${messageOf(error)}`;
+        throw refused(service, invalid('spec.clusterIPs', wanted, why));
+      }
+    });
   }
 
   async #takeAddresses(

@@ -3,6 +3,7 @@ import { invalid } from '../../field-error.ts';
 import { sameJson } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
 import { ipFamily } from '../validation/ip.ts';
+import { validateClusterIps } from './service-validation.ts';
 import {
   isExternallyAccessible,
   isHeadless,
@@ -112,7 +113,6 @@ export function dropTypeFields(spec: ServiceSpec, old: ServiceSpec): void {
     drop('loadBalancerClass');
   }
   if (isExternallyAccessible(old) && !isExternallyAccessible(spec)) drop('externalTrafficPolicy');
-  if (old.type === 'ExternalName' && spec.type !== 'ExternalName') drop('externalName');
 }
 
 /** Chooses the families of a service among those of the cluster. Mirrors initIPFamilyFields. */
@@ -124,40 +124,78 @@ export function chooseFamilies(
 ): void {
   if (!needsClusterIp(spec)) return;
   const [primary = 'IPv4'] = clusterFamilies;
-  const other = primary === 'IPv4' ? 'IPv6' : 'IPv4';
   if (old && needsClusterIp(old)) {
     if (!spec.ipFamilies?.length && old.ipFamilies) spec.ipFamilies = [...old.ipFamilies];
     spec.ipFamilyPolicy ??= old.ipFamilyPolicy ?? 'SingleStack';
   }
-  if (isHeadless(spec) && !Object.keys(spec.selector ?? {}).length) {
-    // Its endpoints are whatever someone writes down: no family can be ruled out.
-    spec.ipFamilyPolicy ??= 'RequireDualStack';
+  const anywhere = isHeadless(spec) && !Object.keys(spec.selector ?? {}).length;
+  // The endpoints of such a service are whatever someone writes down: no family can be ruled out.
+  spec.ipFamilyPolicy ??= anywhere ? 'RequireDualStack' : 'SingleStack';
+  validateClusterIps(errors, spec);
+  if (errors.length > 0) return;
+  checkSingleStack(errors, spec);
+  inferFamilies(errors, spec, clusterFamilies);
+  if (errors.length > 0) return;
+  if (anywhere) {
     if (!spec.ipFamilies?.length) spec.ipFamilies = [primary];
     const [first = primary] = spec.ipFamilies;
     if (spec.ipFamilyPolicy !== 'SingleStack' && spec.ipFamilies.length === 1) {
-      spec.ipFamilies = [first, first === primary ? other : primary];
+      spec.ipFamilies = [first, first === 'IPv4' ? 'IPv6' : 'IPv4'];
     }
     return;
   }
-  const byAddress = (spec.clusterIPs ?? []).map(ipFamily).filter((family) => family !== '');
-  if (!spec.ipFamilies?.length && byAddress.length > 0) spec.ipFamilies = byAddress;
-  const dual = (spec.ipFamilies?.length ?? 0) > 1 || (spec.clusterIPs?.length ?? 0) > 1;
-  spec.ipFamilyPolicy ??= dual ? 'RequireDualStack' : 'SingleStack';
   if (spec.ipFamilyPolicy === 'RequireDualStack' && clusterFamilies.length < 2) {
     const why = 'this cluster is not configured for dual-stack services';
     errors.push(invalid('spec.ipFamilyPolicy', spec.ipFamilyPolicy, why));
   }
-  if (spec.ipFamilyPolicy === 'SingleStack' && dual) {
-    const why = "must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified";
-    errors.push(invalid('spec.ipFamilyPolicy', spec.ipFamilyPolicy, why));
-  }
   (spec.ipFamilies ?? []).forEach((family, index) => {
-    if (clusterFamilies.includes(family) || !['IPv4', 'IPv6'].includes(family)) return;
+    if (clusterFamilies.includes(family)) return;
     errors.push(invalid(`spec.ipFamilies[${index}]`, family, 'not configured on this cluster'));
   });
+  if (errors.length > 0) return;
   if (!spec.ipFamilies?.length) spec.ipFamilies = [primary];
   if (spec.ipFamilyPolicy !== 'SingleStack' && spec.ipFamilies.length === 1 && clusterFamilies.length > 1) {
     const [first = primary] = spec.ipFamilies;
-    spec.ipFamilies = [first, first === primary ? other : primary];
+    spec.ipFamilies = [first, first === 'IPv4' ? 'IPv6' : 'IPv4'];
   }
+}
+
+function checkSingleStack(errors: Errors, spec: ServiceSpec): void {
+  if (spec.ipFamilyPolicy !== 'SingleStack') return;
+  for (const [count, what] of [
+    [spec.clusterIPs?.length, 'cluster IPs'],
+    [spec.ipFamilies?.length, 'IP families'],
+  ] as const) {
+    if (count !== 2) continue;
+    const why = `must be 'RequireDualStack' or 'PreferDualStack' when multiple ${what} are specified`;
+    errors.push(invalid('spec.ipFamilyPolicy', spec.ipFamilyPolicy, why));
+  }
+}
+
+/** Families that the client did not name follow from its addresses. */
+function inferFamilies(errors: Errors, spec: ServiceSpec, clusterFamilies: readonly string[]): void {
+  const addresses = spec.clusterIPs ?? [];
+  for (const [index, address] of addresses.entries()) {
+    if (address === 'None') return;
+    if (index < (spec.ipFamilies?.length ?? 0)) continue;
+    const family = ipFamily(address);
+    if (clusterFamilies.includes(family)) spec.ipFamilies = [...(spec.ipFamilies ?? []), family];
+    else {
+      const why = `${family} is not configured on this cluster`;
+      errors.push(invalid(`spec.clusterIPs[${index}]`, addresses, why));
+    }
+  }
+}
+
+/** A node port serves one port of each protocol. */
+export function checkNodePortsOnce(errors: Errors, spec: ServiceSpec): void {
+  if (!mayHaveNodePorts(spec)) return;
+  const ports = (spec.ports ?? []).map(({ protocol, nodePort }) =>
+    nodePort ? `${protocol}/${nodePort}` : '',
+  );
+  ports.forEach((port, index) => {
+    if (port === '' || ports.indexOf(port) === index) return;
+    const why = 'provided port is already allocated';
+    errors.push(invalid(`spec.ports[${index}].nodePort`, spec.ports?.[index]?.nodePort, why));
+  });
 }

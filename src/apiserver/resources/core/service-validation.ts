@@ -8,6 +8,7 @@ import {
   checkOptionalEnum,
   checkPortOrName,
   child,
+  key,
 } from '../validation/checks.ts';
 import type { Errors } from '../validation/checks.ts';
 import { dnsLabel, dnsSubdomain, portNumber, qualifiedName } from '../validation/formats.ts';
@@ -35,7 +36,7 @@ export function validateService(errors: Errors, service: Service): void {
     checkFormat(errors, field, address, problems.length > 0 ? problems : endpointIpProblems(address));
   });
   checkEnum(errors, 'spec.type', spec.type, ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort']);
-  validateLoadBalancer(errors, spec);
+  validateLoadBalancer(errors, spec, service);
   validateTraffic(errors, spec);
 }
 
@@ -123,7 +124,8 @@ function validateAffinity(errors: Errors, spec: ServiceSpec): void {
 }
 
 /** Mirrors ValidateServiceClusterIPsRelatedFields. */
-function validateClusterIps(errors: Errors, spec: ServiceSpec): void {
+/** Mirrors ValidateServiceClusterIPsRelatedFields. */
+export function validateClusterIps(errors: Errors, spec: ServiceSpec): void {
   if (spec.type === 'ExternalName') return;
   const addresses = spec.clusterIPs ?? [];
   const families = spec.ipFamilies ?? [];
@@ -174,7 +176,9 @@ function validateClusterIps(errors: Errors, spec: ServiceSpec): void {
   });
 }
 
-function validateLoadBalancer(errors: Errors, spec: ServiceSpec): void {
+const SOURCE_RANGES = 'service.beta.kubernetes.io/load-balancer-source-ranges';
+
+function validateLoadBalancer(errors: Errors, spec: ServiceSpec, service: Service): void {
   const isBalancer = spec.type === 'LoadBalancer';
   if (spec.loadBalancerSourceRanges?.length) {
     const field = 'spec.LoadBalancerSourceRanges';
@@ -182,6 +186,14 @@ function validateLoadBalancer(errors: Errors, spec: ServiceSpec): void {
     spec.loadBalancerSourceRanges.forEach((range, index) => {
       checkFormat(errors, at(field, index), range.trim(), cidrProblems(range.trim()));
     });
+  }
+  const annotation = service.metadata?.annotations?.[SOURCE_RANGES];
+  if (!spec.loadBalancerSourceRanges?.length && annotation !== undefined) {
+    const field = key('metadata.annotations', SOURCE_RANGES);
+    if (!isBalancer) errors.push(forbidden(field, OF_LOAD_BALANCER));
+    for (const range of annotation.trim() === '' ? [] : annotation.split(',')) {
+      checkFormat(errors, field, range.trim(), cidrProblems(range.trim()));
+    }
   }
   if (!isBalancer && spec.allocateLoadBalancerNodePorts !== undefined) {
     errors.push(forbidden('spec.allocateLoadBalancerNodePorts', OF_LOAD_BALANCER));

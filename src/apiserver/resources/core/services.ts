@@ -12,6 +12,7 @@ import { ipFamily, ipProblems } from '../validation/ip.ts';
 import { serviceProxy } from './proxies.ts';
 import type { ServiceNetwork } from './service-network.ts';
 import {
+  checkNodePortsOnce,
   chooseFamilies,
   defaultService,
   dropTypeFields,
@@ -64,18 +65,22 @@ function validateStatus({ spec, status }: Service): FieldError[] {
 
 /** Mirrors pkg/registry/core/service/{strategy,storage/storage}.go. */
 export function services(network: ServiceNetwork): ResourceDefinition {
-  /** Found while families are chosen, told with the other errors. */
+  /** Found while families are chosen. */
   const familyErrors = new WeakMap<Service, Errors>();
   const prepare = (service: Service, old: Service | undefined) => {
     const errors: Errors = [];
     if (service.spec) {
       normalizeClusterIps(service.spec, old?.spec);
       chooseFamilies(errors, service.spec, old?.spec, network.families);
+      if (errors.length === 0) checkNodePortsOnce(errors, service.spec);
     }
     familyErrors.set(service, errors);
   };
   const validate = (service: Service): Errors => {
-    const errors: Errors = [...(familyErrors.get(service) ?? [])];
+    // Upstream allocates before it validates, and says no more where that fails.
+    const early = familyErrors.get(service) ?? [];
+    if (early.length > 0) return [...early];
+    const errors: Errors = [];
     validateService(errors, service);
     return errors;
   };
@@ -105,6 +110,7 @@ export function services(network: ServiceNetwork): ResourceDefinition {
       validateCreate: validate,
       validateUpdate(service, old) {
         const errors: Errors = [];
+        if (familyErrors.get(service)?.length) return validate(service);
         if (service.spec && old.spec) validateServiceChanges(errors, service.spec, old.spec);
         return [...errors, ...validate(service)];
       },
