@@ -46,6 +46,7 @@ import { ingressclasses, ingresses } from './networking/ingresses.ts';
 import { networkpolicies } from './networking/networkpolicies.ts';
 import { runtimeclasses } from './node/runtimeclasses.ts';
 import { PLAIN_RESOURCES } from './plain.ts';
+import { resourceclaims } from './resource/resourceclaims.ts';
 import { poddisruptionbudgets } from './policy/poddisruptionbudgets.ts';
 import { clusterrolebindings, rolebindings } from './rbac/bindings.ts';
 import { clusterroles, roles } from './rbac/roles.ts';
@@ -107,6 +108,7 @@ export function builtInResources(
     mutatingadmissionpolicybindings,
     validatingadmissionpolicies(environment),
     validatingadmissionpolicybindings,
+    resourceclaims(environment),
     ...PLAIN_RESOURCES,
   ].map((resource) => (typeof resource === 'function' ? resource(environment) : resource));
 }

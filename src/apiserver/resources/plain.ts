@@ -9,7 +9,7 @@ import { flowschemas } from './flowcontrol/flowschemas.ts';
 import { prioritylevelconfigurations } from './flowcontrol/prioritylevelconfigurations.ts';
 import { ipaddresses } from './networking/ipaddresses.ts';
 import { servicecidrs } from './networking/servicecidrs.ts';
-import { resourceclaims, resourceclaimtemplates } from './resource/resourceclaims.ts';
+import { resourceclaimtemplates } from './resource/resourceclaims.ts';
 import { deviceclasses, resourceslices } from './resource/resourceslices.ts';
 import { csidrivers } from './storage/csidrivers.ts';
 import { csinodes } from './storage/csinodes.ts';
@@ -28,7 +28,6 @@ export const PLAIN_RESOURCES: readonly ResourceDefinition[] = [
   ipaddresses,
   servicecidrs,
   deviceclasses,
-  resourceclaims,
   resourceclaimtemplates,
   resourceslices,
   csidrivers,

@@ -99,3 +99,57 @@ test('admin access to devices needs a namespace that is labelled for it', async 
   );
   t.is((await api.patch(`${inNamespace('admins')}/resourceclaims/a/status`, 'merge', status)).status, 200);
 });
+
+test('who writes the status of a claim needs the rights to bind it, and to speak for its drivers', async (t) => {
+  const plane = await startControlPlane();
+  const admin = new RawApi(plane);
+  const jane = new RawApi(plane, { identity: plane.identity('jane') });
+  t.teardown(async () => {
+    admin.close();
+    jane.close();
+    await plane.close();
+  });
+  const claims = `${RESOURCE}/namespaces/default/resourceclaims`;
+  await admin.post(claims, claim('a', {}));
+  const grant = async (name: string, rule: object) => {
+    const rbac = '/apis/rbac.authorization.k8s.io/v1';
+    const rules = [{ apiGroups: ['resource.k8s.io'], ...rule }];
+    t.is((await admin.post(`${rbac}/clusterroles`, { metadata: { name }, rules })).status, 201);
+    await admin.post(`${rbac}/clusterrolebindings`, {
+      metadata: { name },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name },
+      subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'jane' }],
+    });
+  };
+  const status = `${claims}/a/status`;
+  await grant('status', { resources: ['resourceclaims/status'], verbs: ['patch'] });
+  const device = { driver: 'd.example.com', pool: 'p', device: 'x' };
+  const allocation = { devices: { results: [{ request: 'r', ...device }] } };
+  const bind = () => jane.patch(status, 'merge', { status: { allocation } });
+  const refused = await bind();
+  t.is(
+    refused.json()['message'],
+    'ResourceClaim.resource.k8s.io "a" is invalid: status.allocation: Forbidden: changing status.allocation or ' +
+      'status.reservedFor requires resource="resourceclaims/binding", verb="patch" permission: ' +
+      'resourceclaims.resource.k8s.io is forbidden: User "jane" cannot patch resource "resourceclaims/binding" in API ' +
+      'group "resource.k8s.io" at the cluster scope',
+  );
+  await grant('bind', { resources: ['resourceclaims/binding'], verbs: ['patch'] });
+  const bound = await bind();
+  t.is(bound.status, 200, bound.body.toString());
+  const speak = () => jane.patch(status, 'merge', { status: { devices: [{ ...device, conditions: [] }] } });
+  const silenced = await speak();
+  t.is(
+    silenced.json()['message'],
+    'ResourceClaim.resource.k8s.io "a" is invalid: status.devices: Forbidden: changing status.devices requires ' +
+      'resource="resourceclaims/driver", verb="[arbitrary-node:patch]" permission: resourceclaims.resource.k8s.io ' +
+      '"d.example.com" is forbidden: User "jane" cannot arbitrary-node:patch resource "resourceclaims/driver" in API ' +
+      'group "resource.k8s.io" in the namespace "default"',
+  );
+  await grant('speak', {
+    resources: ['resourceclaims/driver'],
+    verbs: ['arbitrary-node:patch'],
+    resourceNames: ['d.example.com'],
+  });
+  t.is((await speak()).status, 200);
+});

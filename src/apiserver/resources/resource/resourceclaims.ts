@@ -9,6 +9,9 @@ import { checkEnum, checkFormat, checkImmutable, checkLabels } from '../validati
 import type { Errors } from '../validation/checks.ts';
 import { dnsLabel } from '../validation/formats.ts';
 import { checkDriverName } from '../storage/driver-name.ts';
+import type { ResourceDefinition } from '../../resource-definition.ts';
+import type { ResourceEnvironment } from '../environment.ts';
+import { checkStatusRights } from './status-rights.ts';
 import { checkAdminAccess, checkAdminStatus } from './admin-access.ts';
 import { checkClaimSpec, checkRequestRef, defaultClaimDevices, requestNames } from './claim-rules.ts';
 import { checkConfiguration, checkDistinct, checkItems, checkPoolName } from './device-rules.ts';
@@ -96,35 +99,37 @@ function stateOf({ metadata, status }: ResourceClaim): string {
 }
 
 /** Mirrors pkg/registry/resource/resourceclaim/strategy.go. */
-export const resourceclaims = define(RESOURCECLAIMS, {
-  strategy: {
-    returnsDeletedObject: true,
-    ...statusStrategy,
-    generation: false,
-    defaults: ({ spec }) => defaultClaimDevices(spec?.devices),
-    validateCreate: async (claim, { store }) => [
-      ...(await checkAdminAccess(claim.spec?.devices?.requests, claim.metadata?.namespace ?? '', store)),
-      ...validate(claim),
-    ],
-    validateUpdate(claim, old) {
-      const errors = validate(claim);
-      checkImmutable(errors, 'spec', claim.spec, old.spec);
-      return errors;
+export const resourceclaims = ({ authorizer }: Pick<ResourceEnvironment, 'authorizer'>): ResourceDefinition =>
+  define(RESOURCECLAIMS, {
+    strategy: {
+      returnsDeletedObject: true,
+      ...statusStrategy,
+      generation: false,
+      defaults: ({ spec }) => defaultClaimDevices(spec?.devices),
+      validateCreate: async (claim, { store }) => [
+        ...(await checkAdminAccess(claim.spec?.devices?.requests, claim.metadata?.namespace ?? '', store)),
+        ...validate(claim),
+      ],
+      validateUpdate(claim, old) {
+        const errors = validate(claim);
+        checkImmutable(errors, 'spec', claim.spec, old.spec);
+        return errors;
+      },
     },
-  },
-  subresources: [
-    bareStatusOf<ResourceClaim>(async (claim, old, { store }) => [
-      ...(await checkAdminStatus(
-        claim.status?.allocation?.devices?.results,
-        old.status?.allocation?.devices?.results,
-        claim.metadata?.namespace ?? '',
-        store,
-      )),
-      ...validateStatus(claim, old),
-    ]),
-  ],
-  columns: [nameColumn(), column('State', 'string', stateOf), ageColumn()],
-});
+    subresources: [
+      bareStatusOf<ResourceClaim>(async (claim, old, { store, request }) => [
+        ...(await checkAdminStatus(
+          claim.status?.allocation?.devices?.results,
+          old.status?.allocation?.devices?.results,
+          claim.metadata?.namespace ?? '',
+          store,
+        )),
+        ...(await checkStatusRights(claim, old, request, authorizer)),
+        ...validateStatus(claim, old),
+      ]),
+    ],
+    columns: [nameColumn(), column('State', 'string', stateOf), ageColumn()],
+  });
 
 function validateTemplate({ spec }: ResourceClaimTemplate): FieldError[] {
   const errors: Errors = [];
