@@ -15,6 +15,7 @@ import { columnDefinitions, columnsOf, tableRow } from './table.ts';
 
 const COMMA = Buffer.from(',');
 const OPEN = Buffer.from('{');
+const NEXT = Buffer.from(',{');
 const END = Buffer.from(']}\n');
 
 /** What is computed when it is read has no revision. */
@@ -35,11 +36,11 @@ export async function sendList(
     const pause = yieldEvery(clock);
     const typed = typedHead(served);
     for (const [index, entry] of result.entries.entries()) {
-      if (index > 0) parts.push(COMMA);
       const bytes = served.json(entry);
       if (typed && bytes.compare(typed, 0, typed.length, 0, typed.length) === 0) {
-        parts.push(OPEN, bytes.subarray(typed.length));
-      } else parts.push(bytes);
+        parts.push(index > 0 ? NEXT : OPEN, bytes.subarray(typed.length));
+      } else if (index > 0) parts.push(COMMA, bytes);
+      else parts.push(bytes);
       if (!served.servesStoredForm) await pause();
     }
     parts.push(END);
