@@ -18,6 +18,8 @@ import { differences } from './up-command.ts';
 
 const skip = labSkipReason() ?? kubectlSkipReason();
 const labTest = skip === undefined ? test.serial : test.serial.skip;
+/** Tests of many minutes: `npm run test:all` runs them. */
+const longTest = skip === undefined && process.env['TEST_ALL'] ? test.serial : test.serial.skip;
 /** With TEST_ALL a run dies three times in each step, and in each step that issues a certificate. */
 const all = Boolean(process.env['TEST_ALL']);
 const MOMENTS: Moment[] = all ? ['begun', 'during', 'done'] : ['done'];
@@ -267,7 +269,7 @@ labTest('certs renew: killed at every step, each certificate is renewed and serv
   );
 });
 
-labTest(
+longTest(
   'rotate-store-key: killed at every step, one new key is left and every Secret can be read',
   async (t) => {
     await kubectl('create', 'secret', 'generic', 'kept', '--from-literal=a=b');
