@@ -18,7 +18,7 @@ test.after.always(async () => {
   await plane.close();
 });
 
-for (const scenario of readScenarios('apply')) {
+for (const scenario of [...readScenarios('apply'), ...readScenarios('versions')]) {
   // Owners are sorted by the second in which they wrote.
   test.serial(scenario.title, (t) => replay(t, api, scenario, () => clock.move(1100)));
 }

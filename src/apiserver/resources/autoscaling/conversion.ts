@@ -64,7 +64,8 @@ export function toV2(hpa: HpaV1): HpaV2 {
   if (status || current || conditions?.length) {
     v2.status = {
       ...withoutZero(sameStatus),
-      ...(current ? { currentMetrics: current } : {}),
+      // Never left out in this version.
+      currentMetrics: current ?? [],
       ...(conditions?.length ? { conditions } : {}),
     };
   }

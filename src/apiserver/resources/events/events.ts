@@ -103,7 +103,10 @@ function validateUpdate(event: Event, old: Event): Errors {
   const errors: Errors = [];
   checkEvent(errors, toCoreEvent(event), 'reportingController');
   checkSeries(errors, event);
-  for (const [path, field] of FIXED) checkImmutable(errors, path, event[field], old[field]);
+  // Which of the two versions wrote it must not matter: one leaves out what is empty.
+  for (const [path, field] of FIXED) {
+    checkImmutable(errors, path, event[field] || undefined, old[field] || undefined);
+  }
   return errors;
 }
 
