@@ -64,6 +64,24 @@ run('the status of a member that is gone fails with a code', async (t) => {
   await t.throwsAsync(admin.status(`http://127.0.0.1:${port}`), { code: 'E_STORAGE_UNAVAILABLE' });
 });
 
+run('members that hold the same have the same hash, another revision has another', async (t) => {
+  const members = await startEtcd(3);
+  for (const member of members) t.teardown(() => member.stop());
+  const storage = await EtcdStorage.open({ endpoints: [members[0]!.url], clock: systemClock });
+  t.teardown(() => storage.close());
+  const admin = await EtcdMembers.open({ endpoints: [members[0]!.url], clock: systemClock });
+  t.teardown(() => admin.close());
+  await put(storage, '/a', '1');
+  const revision = await put(storage, '/a', '2');
+  const hashes = (at: number) =>
+    Promise.all(members.map(async ({ url }) => (await admin.hash(url, at)).hash));
+  const equal = await waitFor('all members have it', async () => {
+    const found = await hashes(revision).catch(() => undefined);
+    return found && new Set(found).size === 1 ? found : undefined;
+  });
+  t.not((await hashes(revision - 1))[0], equal[0]);
+});
+
 run('a snapshot is written whole with its hash; one that is cut off leaves no file', async (t) => {
   const [member] = await startEtcd();
   t.teardown(() => member!.stop());

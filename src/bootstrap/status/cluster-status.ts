@@ -141,6 +141,7 @@ async function members(access: EtcdAccess, cluster: Cluster, nodes: readonly Nod
     }),
   );
   const newest = Math.max(...found.map(({ revision }) => revision));
+  const differing = await compareData(access, cluster, found);
   return {
     kind: 'etcd',
     error: undefined,
@@ -154,8 +155,47 @@ async function members(access: EtcdAccess, cluster: Cluster, nodes: readonly Nod
         bytes,
         revision,
         behind: answers ? newest - revision : 0,
-        message,
+        message: differing.get(id) ?? message,
       };
     }),
   };
+}
+
+/** Members with larger databases are not compared: each would read all of it at every look. */
+const COMPARED_BYTES = 128 * 2 ** 20;
+
+/**
+ * Compares what the members hold at a revision that all of them have: etcd's own check at a member's start passes over
+ * members that have never written a snapshot. Gives those that differ from what most others hold, with what to do.
+ */
+async function compareData(
+  access: EtcdAccess,
+  cluster: Cluster,
+  found: ReadonlyArray<{ id: string; name: string; answers: boolean; bytes: number; revision: number }>,
+): Promise<Map<string, string>> {
+  const compared = found.filter(({ answers, bytes }) => answers && bytes < COMPARED_BYTES);
+  const revision = Math.min(...compared.map((member) => member.revision));
+  const hashes = await Promise.all(
+    compared.map(async ({ id, name }) => {
+      const node = cluster.nodes.find((each) => each.name === name);
+      const answer =
+        node &&
+        (await access.endpointOf(node).then(
+          (at) => access.members.hash(at, revision),
+          () => undefined,
+        ));
+      return { id, name, of: answer && `${answer.hash} after ${answer.compactRevision}` };
+    }),
+  );
+  const count = (of: string | undefined): number => hashes.filter((each) => each.of === of).length;
+  const most = hashes.find(({ of }) => of !== undefined && count(of) * 2 > hashes.length)?.of;
+  const after = most?.split(' ').at(-1);
+  return new Map(
+    hashes
+      .filter(({ of }) => most !== undefined && of !== undefined && of !== most && of.endsWith(` ${after}`))
+      .map(({ id, name }) => [
+        id,
+        `its data differs from that of the others at revision ${revision}: "slipway remove ${name} --keep-files", then "slipway join"`,
+      ]),
+  );
 }

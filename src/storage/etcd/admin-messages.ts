@@ -80,6 +80,19 @@ export const STATUS_RESPONSE = messageType<StatusResponse>('StatusResponse', {
   isLearner: [10, 'bool'],
 });
 
+export const HASH_KV_REQUEST = messageType<{ revision: number }>('HashKVRequest', { revision: [1, 'int'] });
+
+export interface HashKvResponse extends Answer {
+  hash: number;
+  compactRevision: number;
+}
+
+export const HASH_KV_RESPONSE = messageType<HashKvResponse>('HashKVResponse', {
+  header: [1, RESPONSE_HEADER],
+  hash: [2, 'int'],
+  compactRevision: [3, 'int'],
+});
+
 export interface SnapshotResponse {
   /** Bytes of the database that are still to come; the hash behind it is not counted. */
   remainingBytes: number;

@@ -8,6 +8,12 @@ export const STATUS: Method<object, m.StatusResponse> = {
   response: m.STATUS_RESPONSE,
 };
 
+export const HASH_KV: Method<{ revision: number }, m.HashKvResponse> = {
+  path: '/etcdserverpb.Maintenance/HashKV',
+  request: m.HASH_KV_REQUEST,
+  response: m.HASH_KV_RESPONSE,
+};
+
 export const DEFRAGMENT: Method<object, Answer> = {
   path: '/etcdserverpb.Maintenance/Defragment',
   request: EMPTY,

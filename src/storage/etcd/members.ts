@@ -143,6 +143,15 @@ export class EtcdMembers {
     return { keys: count, revision: header?.revision ?? 0 };
   }
 
+  /**
+   * A hash over what one member holds up to a revision: it reads all of it. Members that have compacted up to the same
+   * revision and hold the same have the same hash.
+   */
+  async hash(endpoint: string, revision: number): Promise<{ hash: number; compactRevision: number }> {
+    const { hash, compactRevision } = await this.#ask(endpoint, methods.HASH_KV, { revision }, 10_000);
+    return { hash, compactRevision };
+  }
+
   /** The store's revision, as a quorum knows it. */
   async current(): Promise<{ revision: number }> {
     const request = { key: NO_KEY, countOnly: true };
