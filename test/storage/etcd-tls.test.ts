@@ -102,7 +102,7 @@ run('files that change are taken up by new connections; broken ones are not', as
   const lines: string[] = [];
   const note = (_fields: object, message: string): void => void lines.push(message);
   const log: Logger = { ...silentLogger, info: note, warn: note };
-  const options = { clock: systemClock, requestMs: 1000, reloadMs: 50 };
+  const options = { clock: systemClock, requestMs: 4000, reloadMs: 50 };
   const storage = await EtcdStorage.open({ endpoints: [server.url], tls, log, ...options });
   t.teardown(() => storage.close());
   await put(storage, '/a', '1');
