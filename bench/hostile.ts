@@ -87,7 +87,6 @@ class HostileBench {
       await this.#server.client
         .delete(CONFIGMAPS, { name: 'h', namespace: 'default' })
         .catch(() => undefined);
-      process.stderr.write(`  ${name}\n`);
       const answers = Object.entries(await attack).map(([answer, count]) => `${count} × ${answer}`);
       const ratio = (beside.p99Ms / alone.p99Ms).toFixed(1);
       const p50 = (beside.p50Ms / alone.p50Ms).toFixed(1);
@@ -95,6 +94,7 @@ class HostileBench {
         what: `beside ${name}`,
         value: `${await this.#describe(beside)}; p50 × ${p50}, p99 × ${ratio}; answers: ${answers.join(', ')}`,
       });
+      process.stderr.write(`  ${name}: ${rows.at(-1)!.value}\n`);
     }
     return { title: 'Hostile clients, each beside a quiet one', rows };
   }

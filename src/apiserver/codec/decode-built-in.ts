@@ -35,7 +35,7 @@ export function decodeBuiltIn(type: string, bytes: Buffer, expected: ResourceInf
 }
 
 /** Says of bytes that cannot be read what upstream says. */
-export function withOwnWords<T>(bytes: Buffer, expected: ResourceInfo, decode: () => T): T {
+function withOwnWords<T>(bytes: Buffer, expected: ResourceInfo, decode: () => T): T {
   try {
     return decode();
   } catch (error) {
