@@ -75,16 +75,15 @@ async function killIn(phase: string, ...args: string[]): Promise<void> {
   let told = '';
   for (const stream of [child.stdout, child.stderr])
     stream?.setEncoding('utf8').on('data', (text: string) => (told += text));
-  await waitFor(
-    `a change in ${phase}`,
-    () => {
-      if (child.exitCode !== null) throw new Error(`it ended before:\n${told}`);
-      return told.includes(`"type":"change","phase":"${phase}"`);
-    },
-    { timeoutMs: 300_000, intervalMs: 10 },
-  );
-  child.kill('SIGKILL');
-  await closed;
+  const begun = (): boolean => told.includes(`"type":"change","phase":"${phase}"`);
+  try {
+    const over = (): boolean => begun() || child.exitCode !== null;
+    await waitFor(`a change in ${phase}`, over, { timeoutMs: 300_000, intervalMs: 10 });
+  } finally {
+    child.kill('SIGKILL');
+    await closed;
+  }
+  if (!begun()) throw new Error(`it has come to no change in ${phase}:\n${told}`);
 }
 
 async function noFailure(t: {

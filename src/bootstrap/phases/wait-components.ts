@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { Clock } from '../../base/clock.ts';
 import { messageOf, SlipwayError } from '../../base/errors.ts';
 import type { Host } from '../../provision/host.ts';
 import { unitJournal } from '../../provision/units.ts';
@@ -6,6 +7,8 @@ import type { Cluster, Node } from '../cluster.ts';
 import type { NodePhase } from '../phase.ts';
 
 const HEALTHY_MS = 30_000;
+/** One question: a process that is restarted meanwhile may have taken the connection, and never answer. */
+const ANSWERED_MS = 5_000;
 
 /** Where each component answers /healthz, on its server's loopback. */
 export const HEALTH_PORTS = {
@@ -58,16 +61,30 @@ const KUBELET_PORT = 10_250;
 
 async function probe(node: Node, name: keyof typeof HEALTH_PORTS): Promise<string> {
   if (name === 'kubelet') (await node.host.forward(node.address, KUBELET_PORT)).destroy();
-  return await ask(node.host, HEALTH_PORTS[name]);
+  return await ask(node.host, HEALTH_PORTS[name], node.cluster.clock);
 }
 
-/** The answer to GET /healthz, headers and all. The server closes the connection when it has answered. */
-async function ask(host: Host, port: number): Promise<string> {
+/**
+ * The answer to GET /healthz, headers and all: whatever has come when the other side ends the connection or breaks it off.
+ * Rejects where it does neither for some seconds.
+ */
+async function ask(host: Host, port: number, clock: Clock): Promise<string> {
   const channel = await host.forward('127.0.0.1', port);
   let text = '';
-  channel.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+  channel
+    .on('error', () => {})
+    .setEncoding('utf8')
+    .on('data', (chunk: string) => (text += chunk));
+  const ended = Promise.race([once(channel, 'end'), once(channel, 'close')]);
+  const timer = clock.after(ANSWERED_MS, () =>
+    channel.destroy(new Error(`no answer in ${ANSWERED_MS / 1000} s`)),
+  );
   channel.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n');
-  await once(channel, 'end');
-  channel.destroy();
+  try {
+    await ended;
+  } finally {
+    timer.cancel();
+    channel.destroy();
+  }
   return text;
 }
