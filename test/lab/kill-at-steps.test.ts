@@ -168,7 +168,8 @@ labTest('up: killed at every step, it ends with the cluster of an undisturbed ru
 
 /** What units that were started by then come to do later: the inventory after their step may not have it yet. */
 const LATER: Record<string, RegExp> = {
-  'slipway-kubelet': /^\S+\t\/var\/(lib\/(kubelet|cni)|log\/(pods|containers))/,
+  'slipway-kubelet':
+    /^\S+\t(\/var\/(lib\/(kubelet|cni)|log\/(pods|containers))|\/etc\/kubernetes\/kubelet\.conf)/,
   'slipway-network': /^(nft\tip6? (slipway-network|nat|filter|mangle)|\S+\t\/etc\/cni|route\t)/,
   'slipway-proxy': /^nft\tip6? slipway-proxy/,
   'slipway-dns': /^address\tlo/,

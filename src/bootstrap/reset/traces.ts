@@ -74,8 +74,15 @@ export function unitTracesScript(options: {
       FIREWALL,
       MOUNTS,
       folders('/var/lib/kubelet', '/var/lib/cni', '/var/log/pods', '/var/log/containers'),
+      // It wrote it itself, when it had a certificate.
+      'rm -f /etc/kubernetes/kubelet.conf',
     ],
-    'slipway-network.service': [deleteTable('slipway-network'), FIREWALL, ROUTES, folders('/etc/cni')],
+    'slipway-network.service': [
+      deleteTable('slipway-network'),
+      FIREWALL,
+      ROUTES,
+      'rm -f /etc/cni/net.d/10-slipway.conflist',
+    ],
     'slipway-proxy.service': [deleteTable('slipway-proxy')],
     'slipway-dns.service': [dnsAddressGone(options.dnsAddress)],
   };
