@@ -1,5 +1,6 @@
 import { runScript } from '../../provision/host.ts';
 import type { Node } from '../cluster.ts';
+import { SNAPSHOT_SERVICE } from '../components/snapshots.ts';
 import { expectedUnits } from '../status/server-status.ts';
 
 /** Bytes of each journal: the newest count. */
@@ -36,7 +37,7 @@ const MARK = '\u001dsection ';
 
 /** Files of the bundle for one server, by name. Nothing is redacted yet. */
 export async function collectServer(node: Node): Promise<Map<string, string>> {
-  const units = expectedUnits(node, true);
+  const units = [...expectedUnits(node, true), ...(node.isControlPlane ? [SNAPSHOT_SERVICE] : [])];
   const script = `
 section() { printf '\\n${MARK}%s\\n' "$1"; }
 ${SYSTEM.map(([name, command]) => `section system/${name}.txt\n(${command}) </dev/null 2>&1 | head -c 500000`).join('\n')}
