@@ -208,6 +208,7 @@ test.serial('watchers that do not read hold one copy of a large object between t
     key: plane.admin.keyPem,
     settings: { initialWindowSize: 1 },
   });
+  session.on('error', () => undefined);
   t.teardown(() => session.destroy());
   const open = Array.from({ length: 90 }, () => {
     const stream = session.request({ ':path': `${MAPS}?watch=1&resourceVersion=0` });
@@ -225,6 +226,7 @@ test.serial('watchers that do not read hold one copy of a large object between t
 test('a connection that is idle is closed, in HTTP/1.1 and in HTTP/2', async (t) => {
   const { plane } = await start(t, { server: { limits: { idleTimeoutMs: 200, headersTimeoutMs: 200 } } });
   const session = connectHttp2(plane.url, { ca: plane.ca.certPem });
+  session.on('error', () => undefined);
   const closed = new Promise<void>((resolve) => session.on('close', resolve));
   const socket = connectTls({ port: plane.server.port, host: '127.0.0.1', ca: plane.ca.certPem });
   socket.on('error', () => undefined);

@@ -58,7 +58,8 @@ function decodeJsonBody(
     return { decoded, kind, apiVersion };
   } catch (error) {
     // The error's wording depends on the kind that the body says it is.
-    const said = saidType(bytes);
+    // What nests too deeply is not parsed for it: the platform's parser would, at the price of all of its levels.
+    const said = isTooDeep(error) ? undefined : saidType(bytes);
     if (error instanceof SlipwayError && said) {
       throw notOfKind(said.kind, said.apiVersion, expected.kind, error.message);
     }
@@ -93,6 +94,10 @@ export function typeOf(
   const version = object.apiVersion;
   const apiVersion = typeof version === 'string' && version !== '' ? version : fallback.apiVersion;
   return { kind, apiVersion };
+}
+
+function isTooDeep(error: unknown): boolean {
+  return error instanceof SlipwayError && error.message.endsWith('exceeded max depth');
 }
 
 /** What kind a body that does not decode says it is. */
