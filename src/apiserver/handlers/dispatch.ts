@@ -73,7 +73,7 @@ async function dispatchSubresource(call: ResourceCall): Promise<void> {
     return handleScale(call, sub);
   }
   const verbs: readonly string[] = sub.verbs ?? ['get', 'patch', 'update'];
-  if (!verb || !verbs.includes(verb)) throw methodNotSupported(served.groupResource, info.verb);
+  if (!verb || !verbs.includes(verb)) throw methodNotAllowed();
   if (verb === 'get') return handleGet(call);
   return verb === 'update' ? handleUpdate(call, sub) : handlePatch(call, sub);
 }
