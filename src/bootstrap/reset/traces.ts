@@ -84,6 +84,7 @@ export function unitTracesScript(options: {
       'rm -f /etc/cni/net.d/10-slipway.conflist',
     ],
     'slipway-proxy.service': [deleteTable('slipway-proxy')],
+    'containerd.service': [folders('/opt/containerd')],
     'slipway-dns.service': [dnsAddressGone(options.dnsAddress)],
   };
   const parts = options.units.flatMap((unit) => traces[unit] ?? []);
