@@ -1,7 +1,8 @@
 /**
  * What a server has that an installation could change: files, packages, units, users, sysctls, firewall rules,
  * interfaces, addresses, routes and mounts, one line each. It is taken before our first change, and again after a
- * reset: the two must be equal. What a running system writes by itself is left out.
+ * reset: the two must be equal. What a running system writes by itself is left out, and what a measurement before the
+ * installation has mounted for a while.
  */
 
 /** A shell function: `inventory` prints the lines, sorted, fields separated by tabs. */
@@ -30,7 +31,7 @@ inventory() (
     ip -o link show 2>/dev/null | awk '{sub(/@.*/, "", $2); sub(/:$/, "", $2); print "link\\t" $2}'
     ip -o address show 2>/dev/null | awk '{print "address\\t" $2 "\\t" $4}' | grep -v 'fe80:'
     ip -o route show 2>/dev/null | sed 's/ expires [^ ]*//; s/ *$//; s/^/route\\t/'
-    awk '{print "mount\\t" $2}' /proc/mounts | grep -vE '\\s/(proc|sys|run/user)(/|$)'
+    awk '{print "mount\\t" $2}' /proc/mounts | grep -vE '\\s/(proc|sys|run/user|run/slipway-preflight-[0-9a-f]*)(/|$)'
   } | LC_ALL=C sort -u
 )
 `;
