@@ -6,7 +6,7 @@ import { unitJournal } from '../../provision/units.ts';
 import type { Cluster, Node } from '../cluster.ts';
 import type { NodePhase } from '../phase.ts';
 
-const HEALTHY_MS = 30_000;
+const HEALTHY_MS = 60_000;
 /** One question: a process that is restarted meanwhile may have taken the connection, and never answer. */
 const ANSWERED_MS = 5_000;
 
