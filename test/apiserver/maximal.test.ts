@@ -116,10 +116,11 @@ function asOnTheWire(object: Json): Json {
   return { ...object, spec: { ...spec, volumeClaimTemplates } };
 }
 
-/** Two kinds the server itself writes to soon after they are made. */
+/** Some kinds the server itself writes to soon after they are made. */
 function isSettled(object: Json): boolean {
-  const { kind, rules, status } = object as Json & { rules?: unknown[] | null; status?: object };
+  const { kind, rules, status } = object as Json & { rules?: unknown[] | null; status?: { conditions?: [] } };
   if (kind === 'ClusterRole') return !rules?.length;
+  if (kind === 'FlowSchema') return Boolean(status?.conditions?.length);
   if (kind === 'ValidatingAdmissionPolicy') return status !== undefined && 'observedGeneration' in status;
   return true;
 }

@@ -69,12 +69,15 @@ class Walk {
       const decode = ({ body }: RawAnswer): Json =>
         (wire === 'json' ? JSON.parse(body.toString()) : decodeProtobuf(body)) as Json;
       const readable = verbs.includes('get');
-      const now = decode(await this.ask(what('get'), 'GET', readable ? whole : path, undefined, headers));
+      const get = async () =>
+        decode(await this.ask(what('get'), 'GET', readable ? whole : path, undefined, headers));
+      const now = await get();
       if (readable) this.walked.add(what('get'));
       if (verbs.includes('update')) {
-        const sent = wire === 'json' ? now : encodeProtobuf(now);
-        const put = decode(await this.ask(what('update'), 'PUT', whole, sent, headers));
-        this.t.is(put.metadata.name, now.metadata.name, what('update'));
+        const put = await this.#overwrite(what('update'), whole, get, (object) =>
+          wire === 'json' ? { body: object, headers } : { body: encodeProtobuf(object), headers },
+        );
+        this.t.is(decode(put).metadata.name, now.metadata.name, what('update'));
         this.walked.add(what('update'));
       }
       if (!verbs.includes('patch')) continue;
@@ -105,6 +108,21 @@ class Walk {
         await this.ask(`${what('patch')} ${patch}`, 'PATCH', `${whole}${query}`, sent, given);
       }
       this.walked.add(what('patch'));
+    }
+  }
+
+  /** Writes back what was read, again where the server itself has written in between. */
+  async #overwrite(
+    what: string,
+    path: string,
+    get: () => Promise<Json>,
+    request: (object: Json) => { body: unknown; headers: Record<string, string> },
+  ): Promise<RawAnswer> {
+    for (;;) {
+      const answer = await this.api.request('PUT', path, request(await get()));
+      if (answer.status === 409) continue;
+      this.t.is(answer.status, 200, `${what}: ${answer.body.toString().slice(0, 300)}`);
+      return answer;
     }
   }
 
