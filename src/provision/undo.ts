@@ -113,11 +113,10 @@ fi
     .map((line) => line.slice('left\t'.length));
 }
 
-/** Units that ran before we came, and that we gave settings of ours: they run with their own again. */
+/** Units of others that we gave settings of ours: where they run, they run with their own again. */
 const runningUnits = (steps: readonly UndoStep[]): string[] => [
   ...new Set(
     steps.flatMap((step) => {
-      if (step.kind === 'unit') return step.before.active === 'active' ? [step.unit] : [];
       const dropIn = /^\/etc\/systemd\/system\/([^/]+\.service)\.d\//;
       const unit = step.kind === 'path' ? dropIn.exec(step.path)?.[1] : undefined;
       return unit === undefined ? [] : [unit];

@@ -141,7 +141,10 @@ async function putBack(node: Node, { id }: JournalStep, { steps, started }: Step
   const options = { signal: cluster.signal };
   const packages = steps.flatMap((one) => (one.kind === 'packages' ? one.packages : []));
   // What a process leaves in the kernel and on the disk is not in the ledger: it stood nowhere before.
-  const traces = unitTracesScript({ units: started, packages, dnsAddress: cluster.dnsAddress });
+  const units = steps.flatMap((one) => (one.kind === 'unit' ? [one.unit] : []));
+  const restarted = units.filter((unit) => !started.includes(unit));
+  const { dnsAddress } = cluster;
+  const traces = unitTracesScript({ units: started, restarted, packages, dnsAddress });
   if (traces !== '') await runScript(host, 'cleaning up', traces, { timeoutMs: 300_000, ...options });
   return await undoOnServer(host, steps, { ...options, record: recordOf(node, id) });
 }

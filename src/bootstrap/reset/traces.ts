@@ -22,6 +22,8 @@ const RUNTIME_FOLDERS = [
 /** Marks the routes of `src/network/routes.ts` in the kernel's table. */
 const ROUTE_PROTOCOL = 115;
 
+const CONTAINERD_UNIT = 'containerd.service';
+
 /** Tables of nftables that are ours by name. */
 const TABLES = ['slipway-proxy', 'slipway-network'];
 
@@ -60,7 +62,10 @@ exit 0
  * What they keep for the cluster (the store, members' data) stays: that is a matter of a reset.
  */
 export function unitTracesScript(options: {
+  /** They are stopped. */
   units: readonly string[];
+  /** They ran before the step as well, and go on. */
+  restarted: readonly string[];
   packages: readonly string[];
   dnsAddress: string;
 }): string {
@@ -84,10 +89,12 @@ export function unitTracesScript(options: {
       'rm -f /etc/cni/net.d/10-slipway.conflist',
     ],
     'slipway-proxy.service': [deleteTable('slipway-proxy')],
-    'containerd.service': [folders('/opt/containerd')],
+    [CONTAINERD_UNIT]: [folders('/opt/containerd')],
     'slipway-dns.service': [dnsAddressGone(options.dnsAddress)],
   };
   const parts = options.units.flatMap((unit) => traces[unit] ?? []);
+  // With our settings it makes folders that it does not make with the distribution's.
+  if (options.restarted.includes(CONTAINERD_UNIT)) parts.push(...(traces[CONTAINERD_UNIT] ?? []));
   if (options.packages.includes('containerd')) {
     parts.push(
       CONTAINERD,
