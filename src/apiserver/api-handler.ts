@@ -114,7 +114,8 @@ export class ApiHandler {
         const timeoutMs = requestTimeoutMs(request.query, limits.requestTimeoutMs);
         timer = clock.after(timeoutMs, () => request.cancel.abort(timeoutError()));
       }
-      if (this.#closing && info.path !== '/livez') throw serviceUnavailable('apiserver is shutting down');
+      // A connection that was being opened meanwhile: its client asks again, and another API server answers.
+      if (this.#closing && info.path !== '/livez') throw serviceUnavailable('apiserver is shutting down', 1);
       if (!release) throw tooManyRequests('too many requests, please try again later.', 1);
       await raceTimeout(this.#chain(exchange, info, trail, turn), request.signal, longRunning);
     } catch (error) {
