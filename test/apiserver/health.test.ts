@@ -46,11 +46,11 @@ test('a step that is not done keeps its check, and readiness, from passing', asy
   });
   const failing = async () => {
     const names: string[] = [];
-    for (const { name, check } of checks) {
+    for (const each of checks) {
       try {
-        await check();
+        await each.check();
       } catch {
-        names.push(name);
+        names.push(each.name);
       }
     }
     return names;

@@ -197,7 +197,7 @@ export class SetBuilder {
       node[last] = leaf;
       this.#leaves.add(leaf);
     } else if (!this.#leaves.has(known)) {
-      (known as Record<string, unknown>)[SELF] = {};
+      known[SELF] = {};
     }
   }
 

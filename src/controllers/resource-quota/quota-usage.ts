@@ -12,9 +12,7 @@ const MEASURED = ['pods', 'services', 'persistentvolumeclaims', RESOURCE_CLAIMS]
 /** The resources ('deployments.apps') whose objects the quota counts. */
 export function resourcesOf({ spec }: ResourceQuota): Set<string> {
   const names = Object.keys(spec?.hard ?? {});
-  const resources = new Set(
-    MEASURED.filter((name) => names.some((hard) => evaluatorOf(name)?.counts(hard))),
-  );
+  const resources = new Set(MEASURED.filter((name) => names.some((hard) => evaluatorOf(name)?.counts(hard))));
   for (const name of names) {
     const counted = countedResource(name);
     if (counted !== undefined) resources.add(counted);

@@ -39,7 +39,11 @@ export function tokenreviews(environment: ResourceEnvironment): ResourceDefiniti
           const accepted = found.audiences ?? (audiences.length > 0 ? audiences : environment.apiAudiences);
           if (accepted.length > 0) answer.status.audiences = [...accepted];
         } catch (error) {
-          answer.status = { user: {}, ...answer.status, error: `[invalid bearer token, ${messageOf(error)}]` };
+          answer.status = {
+            user: {},
+            ...answer.status,
+            error: `[invalid bearer token, ${messageOf(error)}]`,
+          };
         }
         return answer;
       },

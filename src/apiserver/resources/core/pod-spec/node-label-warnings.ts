@@ -46,21 +46,3 @@ export function nodeTermWarnings(path: string, term: NodeSelectorTerm, values: b
     ];
   });
 }
-
-/** As nodeTermWarnings, of a label selector. */
-export function nodeSelectorWarnings(
-  path: string,
-  selector: { matchLabels?: Record<string, string>; matchExpressions?: Array<{ key: string }> } | undefined,
-): string[] {
-  return [
-    ...(selector?.matchExpressions ?? []).flatMap((expression, index) => {
-      const text = nodeLabelWarning(expression.key);
-      const field = child(at(child(path, 'matchExpressions'), index), 'key');
-      return text === undefined ? [] : [`${field}: ${expression.key} is ${text}`];
-    }),
-    ...Object.keys(selector?.matchLabels ?? {}).flatMap((label) => {
-      const text = nodeLabelWarning(label);
-      return text === undefined ? [] : [`${child(path, 'matchLabels', label)}: ${text}`];
-    }),
-  ];
-}
