@@ -3,7 +3,7 @@ import { messageOf, SlipwayError } from '../../base/errors.ts';
 import { gatherFacts } from '../../provision/facts.ts';
 import type { Host } from '../../provision/host.ts';
 import type { Cluster, Node } from '../cluster.ts';
-import { KUBELET_CONFIG } from '../components/node.ts';
+import { BOOTSTRAP_CONFIG, KUBELET_CONFIG } from '../components/node.ts';
 import { parseCertificate } from '../../pki/parse.ts';
 import { removedAtMs } from '../objects/removed-nodes.ts';
 import { hasEmbeddedStore, hasMovedStore, hasServedEtcd } from '../etcd/state.ts';
@@ -93,9 +93,11 @@ async function narrow(
   const registered = new Set(items.map(({ metadata }) => metadata?.name));
   const outside = (node: Node): boolean =>
     !registered.has(node.name) || (node.probed && !node.facts.files.has(KUBELET_CONFIG));
+  // A run that was killed just before its end has left the file of a token that is worth nothing any more.
+  const unfinished = (node: Node): boolean => node.probed && node.facts.files.has(BOOTSTRAP_CONFIG);
   const joining = looked.filter(
     (node) =>
-      outside(node) &&
+      (outside(node) || unfinished(node)) &&
       (request.nodes.length === 0 || request.nodes.includes(node.name)) &&
       (request.role === undefined || node.entry.roles.includes(request.role)),
   );
