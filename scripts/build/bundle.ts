@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { build, type BuildOptions, type Plugin } from 'esbuild';
 import { WORKER_MODULES } from '../../src/base/worker-thread.ts';
-import { COMMAND_NAMES } from '../../src/cmd/program.ts';
+import { BUNDLE_OF, commandsIn } from '../../src/cmd/program.ts';
 
 const run = promisify(execFile);
 
@@ -27,8 +27,8 @@ export interface BundleOptions {
 }
 
 /**
- * Bundles the program once for each command, with that command's code alone, and each module that a thread
- * runs, to one CommonJS file each: that is what a single executable takes.
+ * Bundles the program once for each command that runs on servers, with that command's code alone, once for all that
+ * people run, and each module that a thread runs, to one CommonJS file each: that is what a single executable takes.
  */
 export async function bundleProgram(options: BundleOptions): Promise<Bundles> {
   const { root, workDir } = options;
@@ -38,7 +38,7 @@ export async function bundleProgram(options: BundleOptions): Promise<Bundles> {
     ...COMMON,
     entryPoints: [join(root, 'scripts/build/launcher.ts')],
     outfile: main,
-    define: { bundleNames: JSON.stringify(COMMAND_NAMES), otherwise: JSON.stringify(OTHERWISE) },
+    define: { bundleOf: JSON.stringify(BUNDLE_OF), otherwise: JSON.stringify(OTHERWISE) },
   });
   for (const module of WORKER_MODULES) {
     assets[module] = join(workDir, `${module.replaceAll('/', '-').replace(/\.ts$/, '')}.cjs`);
@@ -49,7 +49,8 @@ export async function bundleProgram(options: BundleOptions): Promise<Bundles> {
       banner: { js: EXECUTABLE_URL },
     });
   }
-  await Promise.all(COMMAND_NAMES.map((name) => bundleCommand(name, options, assets)));
+  const bundles = new Set(Object.values(BUNDLE_OF));
+  await Promise.all([...bundles].map((name) => bundleCommands(name, options, assets)));
   return { main, assets };
 }
 
@@ -77,7 +78,7 @@ const MODULE_NAMES = "const __filename=process.execPath,__dirname=require('node:
 /** Stands for import.meta.url, which CommonJS has not. */
 const EXECUTABLE_URL = "const slipwayExecutableUrl=require('node:url').pathToFileURL(process.execPath).href;";
 
-async function bundleCommand(
+async function bundleCommands(
   name: string,
   options: BundleOptions,
   assets: Record<string, string>,
@@ -87,7 +88,7 @@ async function bundleCommand(
     ...COMMON,
     entryPoints: [join(options.root, 'src/main.ts')],
     outfile: file,
-    plugins: [onlyCommand(name)],
+    plugins: [onlyCommands(commandsIn(name))],
   });
   await writeFile(
     file,
@@ -104,8 +105,8 @@ async function bundleCommand(
 }
 
 /** Leaves the code of all other commands out of the bundle; `version` is small and answers under every name. */
-function onlyCommand(name: string): Plugin {
-  const kept = new Set([`./${name}.ts`, './version.ts']);
+function onlyCommands(names: readonly string[]): Plugin {
+  const kept = new Set([...names.map((name) => `./${name}.ts`), './version.ts']);
   return {
     name: 'only-command',
     setup(setup) {

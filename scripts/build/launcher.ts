@@ -1,14 +1,14 @@
 /**
  * What the executable starts: it picks the bundle of the component or command that it was called for. One
- * bundle of everything would keep four megabytes of source in the memory of every process; a component's own
- * has a fifth of that.
+ * bundle of everything would keep megabytes of source in the memory of every process on a server; a component's own has
+ * a fraction of that. What people run on their own machine shares one.
  */
 import { basename } from 'node:path';
 import { getAsset, getRawAsset } from 'node:sea';
 import { Script } from 'node:vm';
 
-/** Filled in by the build: the names that have a bundle, and the one for all else. */
-declare const bundleNames: readonly string[];
+/** Filled in by the build: the bundle of each name, and the one for all else. */
+declare const bundleOf: Readonly<Record<string, string>>;
 declare const otherwise: string;
 
 function wanted(): string {
@@ -19,7 +19,7 @@ function wanted(): string {
     : args[0] === 'help'
       ? args[1]
       : args[0];
-  return name !== undefined && bundleNames.includes(name) ? name : otherwise;
+  return (name !== undefined && Object.hasOwn(bundleOf, name) && bundleOf[name]) || otherwise;
 }
 
 const name = wanted();

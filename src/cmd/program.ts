@@ -6,6 +6,8 @@ interface Entry {
   summary: string;
   /** 'Hidden:' is what no person calls. */
   group: 'Commands:' | 'Components of a server:' | 'Hidden:';
+  /** Runs on servers or for long: its bundle in the executable has its code alone. */
+  ownBundle?: true;
   /** Loads the command's own code: a component pays for nothing that it does not use. */
   load: () => Promise<Command>;
 }
@@ -119,16 +121,19 @@ const COMMANDS: Record<string, Entry> = {
   server: {
     summary: 'run a control plane on this machine, without root',
     group: 'Commands:',
+    ownBundle: true,
     load: async () => (await import('./server.ts')).serverCommand(),
   },
   'move-store': {
     summary: 'copy an embedded store into an empty etcd',
     group: 'Commands:',
+    ownBundle: true,
     load: async () => (await import('./move-store.ts')).moveStoreCommand(),
   },
   'sandbox-image': {
     summary: 'write the image of pod sandboxes as a tar',
     group: 'Commands:',
+    ownBundle: true,
     load: async () => (await import('./sandbox-image.ts')).sandboxImageCommand(),
   },
   completion: {
@@ -139,6 +144,7 @@ const COMMANDS: Record<string, Entry> = {
   version: {
     summary: 'print version and commit',
     group: 'Commands:',
+    ownBundle: true,
     load: async () => (await import('./version.ts')).versionCommand(),
   },
   'store-snapshot': {
@@ -193,8 +199,22 @@ const COMMANDS: Record<string, Entry> = {
   },
 };
 
-/** Each has a bundle of its own in the executable. */
-export const COMMAND_NAMES: readonly string[] = Object.keys(COMMANDS);
+/** What people run on their own machine: one bundle in the executable for all of it. */
+export const SHARED_BUNDLE = 'operator';
+
+/** The bundle that a command is in, by the command's name. */
+export const BUNDLE_OF: Readonly<Record<string, string>> = Object.fromEntries(
+  Object.entries(COMMANDS).map(([name, { group, ownBundle }]) => [
+    name,
+    group === 'Commands:' && !ownBundle ? SHARED_BUNDLE : name,
+  ]),
+);
+
+/** Commands whose code a bundle must hold: completion in the shared one loads every command that people call. */
+export const commandsIn = (bundle: string): string[] =>
+  bundle === SHARED_BUNDLE
+    ? Object.keys(COMMANDS).filter((name) => COMMANDS[name]?.group === 'Commands:')
+    : [bundle];
 
 /** Every command that people call, loaded: for completion and documentation. */
 export async function loadTree(): Promise<Array<{ name: string; summary: string; command: Command }>> {

@@ -8,6 +8,7 @@ import { extract } from 'tar-stream';
 import { buildRelease } from '../../scripts/build/release.ts';
 import { releaseInfo } from '../../src/base/version.ts';
 import { EXECUTABLE_NAMES } from '../../src/bootstrap/release.ts';
+import { loadTree } from '../../src/cmd/program.ts';
 
 const run = promisify(execFile);
 const root = await mkdtemp(join(tmpdir(), 'slipway-release-'));
@@ -61,6 +62,18 @@ test('each component is chosen by name alone and prints its own help', async (t)
     const bySubcommand = await call(executable, name.slice('slipway-'.length), '--help');
     t.true(bySubcommand.stdout.startsWith(`Usage: ${name.replace('-', ' ')} `), bySubcommand.stdout);
   }
+});
+
+test('every command that people call is inside, and completion knows them all', async (t) => {
+  const commands = (await loadTree()).map(({ name }) => name);
+  for (const name of commands) {
+    const { code, stdout, stderr } = await call(executable, name, '--help');
+    t.is(code, 0, stderr);
+    t.true(stdout.startsWith(`Usage: slipway ${name}`), stdout);
+  }
+  const { code, stdout, stderr } = await call(executable, 'completion', 'bash');
+  t.is(code, 0, stderr);
+  for (const name of commands) t.true(stdout.includes(name), name);
 });
 
 test('the sandbox image travels inside', async (t) => {
