@@ -84,7 +84,7 @@ export const checkRelease: NodePhase = {
     if (hasExecutable(node.facts, release)) return;
     throw node.refuse(
       `it does not run the release ${release.id}`,
-      'use the slipway that installed it, or run "slipway up" with this one first',
+      'use the cluster’s own release (each server has it as /opt/slipway/current/slipway), or "slipway upgrade" first',
     );
   },
 };
