@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -239,7 +239,12 @@ test('a changed configuration is used without a restart, a wrong one is not', as
     kind: 'EncryptionConfiguration',
     resources: [{ resources: ['secrets'], providers: [{ identity: {} }] }],
   });
-  writeFileSync(file, identity);
+  // Whole or not at all, as editors and mounted Secrets replace a file.
+  const replace = (text: string): void => {
+    writeFileSync(`${file}.new`, text);
+    renameSync(`${file}.new`, file);
+  };
+  replace(identity);
   const below = new MemoryStorage();
   const storage = new EncryptedStorage(below, await startEncryptionConfig(identity, deps));
   t.teardown(() => storage.close());
@@ -259,13 +264,13 @@ test('a changed configuration is used without a restart, a wrong one is not', as
     everyMs: 10,
   });
   await storage.put(KEY, Buffer.from(PLAIN));
-  writeFileSync(file, 'nonsense: [');
+  replace('nonsense: [');
   await waitFor('nonsense to be refused', () => tried.length === 1);
-  writeFileSync(file, configText(plugin).replace('kms.sock', 'nobody.sock').replace('2s', '10ms'));
+  replace(configText(plugin).replace('kms.sock', 'nobody.sock').replace('2s', '10ms'));
   await waitFor('a service that is not there to be refused', () => tried.length === 2);
   t.regex(tried[1] ?? '', /the key management service mine is not well/);
   t.is(stale, 0);
-  writeFileSync(file, configText(plugin, { identity: {} }));
+  replace(configText(plugin, { identity: {} }));
   await waitFor('the new configuration', () => stale === 1);
   t.is(await storage.rewriteStale('secrets'), 1);
   t.true((await below.get(KEY)).kv?.value.toString('latin1').startsWith('k8s:enc:kms:v2:mine:'));

@@ -8,6 +8,7 @@ import { RbacAuthorizer } from '../../../src/apiserver/authz/rbac-authorizer.ts'
 import { RbacIndex } from '../../../src/apiserver/authz/rbac-index.ts';
 import { fieldErrorText } from '../../../src/apiserver/field-error.ts';
 import type { FieldError } from '../../../src/apiserver/field-error.ts';
+import { parseRequestInfo } from '../../../src/apiserver/http/request-info.ts';
 import type { ObjectStore } from '../../../src/apiserver/object-store.ts';
 import type { RequestContext } from '../../../src/apiserver/request-context.ts';
 import type { ResourceDefinition, StrategyContext } from '../../../src/apiserver/resource-definition.ts';
@@ -56,6 +57,7 @@ export const strategyContext: StrategyContext = {
   store: {} as ObjectStore,
   request: {
     user: { name: 'admin', groups: ['system:masters'], extra: {} },
+    info: parseRequestInfo('PUT', '/api/v1/namespaces/default/pods/a', new URLSearchParams()),
     dryRun: true,
   } as unknown as RequestContext,
 };
