@@ -3,6 +3,7 @@ import { copyFile, mkdir, readFile, truncate, writeFile } from 'node:fs/promises
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
+import { buildRelease } from '../../scripts/build/release.ts';
 import { Lab } from './lab.ts';
 import { labSkipReason } from './machine.ts';
 import { OPS_PASSWORD, type LabServer } from './server.ts';
@@ -20,6 +21,7 @@ const labTest = skip === undefined ? test.serial : test.serial.skip;
 
 let lab: Lab;
 let pristine: Map<LabServer, string>;
+let executable: string[];
 
 test.before(async (t) => {
   if (skip !== undefined) return;
@@ -28,13 +30,12 @@ test.before(async (t) => {
     id: `bad-${process.pid}`,
     servers: [{ name: 'cp1' }, { name: 'w1' }, { name: 'w2' }],
   });
+  await buildRelease(join(lab.directory, 'dist'));
+  executable = ['--executable', join(lab.directory, 'dist/slipway')];
   pristine = new Map();
   for (const server of lab.servers) pristine.set(server, await systemInventory(server));
 });
 test.after.always(async () => lab?.close());
-
-// Any program that answers to "version": a refused run looks no further.
-const EXECUTABLE = ['--executable', '/usr/bin/openssl'];
 
 const inventory = (change: Record<string, unknown> = {}) => ({
   cluster: { name: 'bad' },
@@ -57,7 +58,7 @@ const refused = async (t: ExecutionContext, run: UpRun, code: string, ...words: 
 
 /** The same without a look at the servers, for runs that never get to them. */
 const told = async (t: ExecutionContext, run: UpRun, code: string, ...words: Array<string | RegExp>) => {
-  const result = await slipwayUp(lab, { ...run, flags: [...EXECUTABLE, ...(run.flags ?? [])] });
+  const result = await slipwayUp(lab, { ...run, flags: [...executable, ...(run.flags ?? [])] });
   t.is(result.code, 2, result.stdout + result.stderr);
   t.true(result.stderr.includes(`[${code}]`), result.stderr);
   for (const word of words)
@@ -152,7 +153,7 @@ labTest('a clone of another server', async (t) => {
   await w1.exec('mount --bind /run/id /etc/machine-id');
   try {
     const path = await writeInventory(lab, 'clone', inventory());
-    const result = await slipwayUp(lab, { inventory: path, flags: EXECUTABLE });
+    const result = await slipwayUp(lab, { inventory: path, flags: executable });
     t.is(result.code, 2, result.stderr);
     t.regex(
       result.stderr,
@@ -270,7 +271,7 @@ labTest('no space left', async (t) => {
   await w2.limitSpace('/opt', 64);
   try {
     const path = await writeInventory(lab, 'space', inventory());
-    const result = await slipwayUp(lab, { inventory: path, flags: EXECUTABLE });
+    const result = await slipwayUp(lab, { inventory: path, flags: executable });
     t.is(result.code, 2, result.stderr);
     t.regex(result.stderr, /w2: no space left on \/opt: 0 MiB are free, \d+ MiB are needed/);
     t.regex(result.stderr, /\[E_PREFLIGHT\]/);
@@ -394,7 +395,7 @@ labTest('a dry run with sudo shows the changes and makes none', async (t) => {
   const path = await writeInventory(lab, 'dry', inventory({ ssh }));
   const result = await slipwayUp(lab, {
     inventory: path,
-    flags: [...EXECUTABLE, '--dry-run'],
+    flags: [...executable, '--dry-run'],
     env: { SUDO_PASSWORD: OPS_PASSWORD },
   });
   t.is(result.code, 0, result.stderr);
