@@ -18,7 +18,7 @@ import { splitCertificates, toPem } from './pem.ts';
 const HOUR_MS = 3_600_000;
 export const DAY_MS = 24 * HOUR_MS;
 /** Clocks of servers differ: a certificate that was asked for is valid five minutes before it is made, as upstream has it. */
-const BACKDATE_MS = 5 * 60_000;
+export const BACKDATE_MS = 5 * 60_000;
 /**
  * What the operator issues is valid a day before: a server whose clock falls back by hours (a battery, a time zone) goes on
  * believing the others, however young the cluster is.

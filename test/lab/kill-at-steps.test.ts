@@ -102,7 +102,10 @@ async function objects(): Promise<string> {
     '-o',
     'jsonpath={range .items[*]}{.metadata.name} {.spec} {.metadata.labels}{"\\n"}{end}',
   );
-  return `${text}${nodes}${await kubectl('get', 'secrets', '-A', '-o', 'name')}`;
+  // A removal is remembered, and a node that comes again gets the next range of pods.
+  const remembered = 'ConfigMap kube-system/slipway-removed-nodes\n';
+  const ranges = nodes.replaceAll(/10\.244\.\d+\.0/g, '10.244.N.0');
+  return `${text.replace(remembered, '')}${ranges}${await kubectl('get', 'secrets', '-A', '-o', 'name')}`;
 }
 
 /** The cluster and its servers are as an undisturbed run leaves them; the first time this is remembered. */

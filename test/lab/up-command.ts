@@ -33,9 +33,6 @@ export async function slipwayCommand(lab: Lab, name: string, run: UpRun): Promis
   return await lab.fabricTryExec(command, { env, timeoutMs: run.timeoutMs ?? 60_000 });
 }
 
-/** `up` as a child process, for runs that a test looks into or breaks off. */
-export const startSlipwayUp = (lab: Lab, run: UpRun): Promise<ChildProcess> => startSlipway(lab, 'up', run);
-
 /** Any command on an inventory as a child process. */
 export async function startSlipway(lab: Lab, name: string, run: UpRun): Promise<ChildProcess> {
   const { command, env } = await upCommand(lab, run, name);

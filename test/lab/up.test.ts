@@ -1,5 +1,4 @@
 /** One cluster of three servers through its first hours: made, made again, broken, and made good. */
-import { once } from 'node:events';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
@@ -13,7 +12,7 @@ import type { CommandResult } from './command.ts';
 import { InstalledCluster } from './installed-cluster.ts';
 import { labSkipReason } from './machine.ts';
 import { OPS_PASSWORD, ROOT_PASSWORD } from './server.ts';
-import { differences, slipwayCommand, slipwayUp, startSlipwayUp, systemInventory } from './up-command.ts';
+import { differences, slipwayCommand, slipwayUp, systemInventory } from './up-command.ts';
 
 const skip = labSkipReason() ?? kubectlSkipReason();
 const labTest = skip === undefined ? test.serial : test.serial.skip;
@@ -31,32 +30,6 @@ test.before(async (t) => {
 test.after.always(async () => cluster?.lab.close());
 
 const up = async (): Promise<CommandResult> => await slipwayUp(cluster.lab, cluster.upRun);
-
-labTest(
-  'an upload that breaks off fails with the server and the remedy, and goes on where it stopped',
-  async (t) => {
-    const child = await startSlipwayUp(cluster.lab, cluster.upRun);
-    let text = '';
-    let cut = false;
-    child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
-      text += chunk;
-      if (!cut && text.includes('w1: executable: 25%')) {
-        cut = true;
-        void cluster.server('w1').killSsh();
-      }
-    });
-    let errors = '';
-    child.stderr?.setEncoding('utf8').on('data', (chunk: string) => (errors += chunk));
-    const [code] = (await once(child, 'close')) as [number];
-    t.true(cut, text + errors);
-    t.is(code, 1, text + errors);
-    t.regex(errors, /step "Install the executable" failed: .*w1 .* was lost/s);
-    t.regex(errors, /\[E_SSH_LOST\]/);
-    t.regex(errors, /hint: check the server and the network, then run the same command again/);
-    const left = await cluster.server('w1').exec('find /opt/slipway -type f -printf "%f\\n"');
-    t.notRegex(left, /^slipway$/m, 'nothing partial stands at the target');
-  },
-);
 
 labTest('one command brings three servers, reached in three ways, to Ready', async (t) => {
   const result = await up();

@@ -1,5 +1,6 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { CONFIGMAPS } from '../../api/gen/resources.ts';
+import { BACKDATE_MS } from '../../pki/issue.ts';
 import type { ConfigMap } from '../../api/gen/types/core-v1.ts';
 import type { ObjectReader } from '../object-store.ts';
 import type { ClientCertificate } from '../request-context.ts';
@@ -8,8 +9,6 @@ const NAMESPACE = 'kube-system';
 /** `slipway remove` writes it (src/bootstrap/objects/removed-nodes.ts). */
 const NAME = 'slipway-removed-nodes';
 const NODE_USER = 'system:node:';
-/** Certificates are dated back by so much when they are issued (src/pki/issue.ts). */
-const BACKDATE_MS = 5 * 60_000;
 
 type Shown = Pick<ClientCertificate, 'commonName' | 'raw'>;
 

@@ -4,6 +4,7 @@ import { gatherFacts } from '../../provision/facts.ts';
 import type { Host } from '../../provision/host.ts';
 import type { Cluster, Node } from '../cluster.ts';
 import { BOOTSTRAP_CONFIG, KUBELET_CONFIG } from '../components/node.ts';
+import { BACKDATE_MS } from '../../pki/issue.ts';
 import { parseCertificate } from '../../pki/parse.ts';
 import { removedAtMs } from '../objects/removed-nodes.ts';
 import { hasEmbeddedStore, hasMovedStore, hasServedEtcd } from '../etcd/state.ts';
@@ -122,7 +123,8 @@ async function refuseOldIdentity(cluster: Cluster, node: Node): Promise<void> {
   if (removed === undefined) return;
   const { stdout } = await node.host.tryRun(`cat ${CLIENT_CERTIFICATE} 2>/dev/null || true\n`);
   const pem = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/.exec(stdout)?.[0];
-  if (pem !== undefined && parseCertificate(pem).notBeforeMs > removed) return;
+  // As the API servers judge it (src/apiserver/authn/removed-nodes.ts): dated back when it was issued.
+  if (pem !== undefined && parseCertificate(pem).notBeforeMs + BACKDATE_MS > removed) return;
   throw new SlipwayError(
     'E_REMOVED_MEMBER',
     `${node.name} was removed from the cluster while it was away, and still has its old identity`,
