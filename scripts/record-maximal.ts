@@ -2,11 +2,8 @@
  * Writes what upstream's kube-apiserver makes of maximal objects into test/fixtures/maximal: `node
  * scripts/record-maximal.ts PATH-OF-kube-apiserver [name …]`. Needs Debian's etcd.
  */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { startUpstream } from '../bench/upstream.ts';
-import { loadKubeconfig } from '../src/client/kubeconfig.ts';
 import {
   fixtureName,
   MAXIMAL_FOLDER,
@@ -14,17 +11,11 @@ import {
   prepare,
   servedKinds,
 } from '../test/apiserver/maximal/answers.ts';
-import { RawApi } from '../test/helpers/raw-api.ts';
+import { withUpstream } from './upstream-api.ts';
 
 const [program, ...names] = process.argv.slice(2);
 if (program === undefined) throw new Error('usage: record-maximal.ts PATH-OF-kube-apiserver [name …]');
-const directory = await mkdtemp(join(tmpdir(), 'maximal-'));
-const server = await startUpstream(program, directory, undefined);
-if (!server) throw new Error('etcd is not installed');
-const { servers, credentials } = loadKubeconfig(server.kubeconfigPath);
-const { ca = '', cert = '', key = '' } = credentials();
-const api = new RawApi({ url: servers[0]!, ca: { certPem: ca }, admin: { certPem: cert, keyPem: key } });
-try {
+await withUpstream(program, async (api) => {
   await mkdir(MAXIMAL_FOLDER, { recursive: true });
   await prepare(api);
   for (const served of servedKinds()) {
@@ -38,8 +29,4 @@ try {
     await writeFile(join(MAXIMAL_FOLDER, `${name}.json`), `${JSON.stringify(outcomes, undefined, 1)}\n`);
     process.stdout.write(`${name}: ${outcomes.length}\n`);
   }
-} finally {
-  api.close();
-  await server.stop();
-  await rm(directory, { recursive: true, force: true });
-}
+});

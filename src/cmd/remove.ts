@@ -1,12 +1,10 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import type { RemoveResult } from '../bootstrap/actions/remove.ts';
+import { addDrainOptions, drainOf, type DrainFlags } from './drain-options.ts';
 import { addOperatorOptions, EXIT_CODES, printLine, runOperation, type OperatorFlags } from './operator.ts';
 
-interface RemoveFlags extends OperatorFlags {
+interface RemoveFlags extends OperatorFlags, DrainFlags {
   dead?: boolean;
-  force?: boolean;
-  deleteEmptydirData?: boolean;
-  drainTimeout: number;
   keepFiles?: boolean;
 }
 
@@ -23,11 +21,8 @@ export function removeCommand(): Command {
   const command = new Command('remove')
     .description('take a server out of the cluster: drained, out of etcd, its credentials deleted')
     .argument('<node>', 'the server’s name');
-  return addOperatorOptions(command)
-    .option('--dead', 'the server is lost: it is neither drained nor reached')
-    .option('--force', 'delete pods that no controller would make again')
-    .option('--delete-emptydir-data', 'evict pods whose emptyDir volumes are lost with them')
-    .option('--drain-timeout <seconds>', 'how long pods may take to go', seconds, 300)
+  addOperatorOptions(command).option('--dead', 'the server is lost: it is neither drained nor reached');
+  return addDrainOptions(command)
     .option('--keep-files', 'leave programs, packages and settings on the server')
     .option('--dry-run', 'show what would change, and change nothing')
     .addHelpText('after', EXAMPLES)
@@ -36,9 +31,7 @@ export function removeCommand(): Command {
       const request = {
         node,
         dead: flags.dead === true,
-        force: flags.force === true,
-        deleteEmptyDirData: flags.deleteEmptydirData === true,
-        drainTimeoutMs: flags.drainTimeout * 1000,
+        ...drainOf(flags),
         keepFiles: flags.keepFiles === true,
       };
       await runOperation(
@@ -47,11 +40,6 @@ export function removeCommand(): Command {
         (result, durationMs) => tellResult(node, result, flags, durationMs),
       );
     });
-}
-
-function seconds(text: string): number {
-  if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError('It is a whole number of seconds.');
-  return Number(text);
 }
 
 function tellResult(node: string, { changes }: RemoveResult, flags: RemoveFlags, durationMs: number): void {

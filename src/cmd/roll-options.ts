@@ -1,25 +1,23 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import type { UpgradeResult } from '../bootstrap/actions/upgrade.ts';
 import { describeFinding } from '../bootstrap/preflight/finding.ts';
 import type { RollRequest } from '../bootstrap/upgrade/request.ts';
+import { addDrainOptions, drainOf, type DrainFlags } from './drain-options.ts';
 import { addOperatorOptions, printLine, type OperatorFlags } from './operator.ts';
 
 /** What `upgrade` and `rollback` both take. */
-export interface RollFlags extends OperatorFlags {
+export interface RollFlags extends OperatorFlags, DrainFlags {
   drain?: boolean;
-  drainTimeout: number;
-  force?: boolean;
-  deleteEmptydirData?: boolean;
   batch: string;
   ignoreFindings?: boolean;
 }
 
 export function addRollOptions(command: Command): Command {
-  return addOperatorOptions(command)
-    .option('--drain', 'let pods leave a server before its components restart (without it they run on)')
-    .option('--drain-timeout <seconds>', 'how long pods may take to go', seconds, 300)
-    .option('--force', 'delete pods that no controller would make again')
-    .option('--delete-emptydir-data', 'evict pods whose emptyDir volumes are lost with them')
+  addOperatorOptions(command).option(
+    '--drain',
+    'let pods leave a server before its components restart (without it they run on)',
+  );
+  return addDrainOptions(command)
     .option('--batch <count>', 'how many workers at a time, or what share of them', '20%')
     .option('--ignore-findings', 'go on in spite of what the simulation says must be fixed')
     .option('--dry-run', 'play it through and tell what would happen; change nothing');
@@ -28,17 +26,10 @@ export function addRollOptions(command: Command): Command {
 export const requestOf = (flags: RollFlags, direction: RollRequest['direction']): RollRequest => ({
   direction,
   drain: flags.drain === true,
-  drainTimeoutMs: flags.drainTimeout * 1000,
-  force: flags.force === true,
-  deleteEmptyDirData: flags.deleteEmptydirData === true,
+  ...drainOf(flags),
   batch: flags.batch,
   ignoreFindings: flags.ignoreFindings === true,
 });
-
-function seconds(text: string): number {
-  if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError('It is a whole number of seconds.');
-  return Number(text);
-}
 
 export function tellRoll(result: UpgradeResult, flags: RollFlags, durationMs: number): void {
   const { changes, release, from, findings } = result;

@@ -8,7 +8,8 @@ import type { Cluster } from '../cluster.ts';
 import { ETCD_UNIT, peerUrl } from '../components/etcd.ts';
 import { identityOf, serversForPeople } from '../components/files.ts';
 import { cordon, nodeNamed, uncordon } from '../drain/cordon.ts';
-import { evictPods, podsOn } from '../drain/drain.ts';
+import { podsOn } from '../drain/drain.ts';
+import { evictFrom } from '../drain/evict-from.ts';
 import { certificatesOf, recordRemovedNode, removedAtMs } from '../objects/removed-nodes.ts';
 import { EtcdAccess } from '../etcd/access.ts';
 import { hasServedEtcd } from '../etcd/state.ts';
@@ -46,26 +47,8 @@ async function cordonNode(cluster: Cluster, { leaving }: Removal): Promise<void>
 }
 
 async function drainNode(cluster: Cluster, { drain, leaving, request }: Removal): Promise<void> {
-  if (drain.evict.length === 0) return;
-  const count = `${drain.evict.length} ${drain.evict.length === 1 ? 'pod' : 'pods'}`;
-  const waiting = (pod: string, reason: string): void =>
-    cluster.report({
-      type: 'progress',
-      phase: cluster.phase,
-      node: leaving.name,
-      message: `${pod}: ${reason}`,
-    });
   try {
-    // A change of the server: some of its pods may be gone when it fails.
-    await leaving.change(`evict ${count}`, () =>
-      evictPods(drain.evict, {
-        client: apiOf(cluster),
-        clock: cluster.clock,
-        signal: cluster.signal,
-        timeoutMs: request.drainTimeoutMs,
-        waiting,
-      }),
-    );
+    await evictFrom(leaving, apiOf(cluster), drain.evict, request.drainTimeoutMs);
   } catch (error) {
     // The server stays for now: it takes pods again, unless it was cordoned by somebody else.
     await uncordon(apiOf(cluster), leaving.name, REMOVE).catch(() => {});

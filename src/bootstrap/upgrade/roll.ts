@@ -10,7 +10,8 @@ import { apiserver, controllerManager, scheduler } from '../components/control-p
 import { containerd, dns, kubelet, network, proxy } from '../components/node.ts';
 import { virtualAddress } from '../components/virtual-address.ts';
 import { cordon, isCordoned, nodeNamed, uncordon } from '../drain/cordon.ts';
-import { evictPods, podsOn } from '../drain/drain.ts';
+import { podsOn } from '../drain/drain.ts';
+import { evictFrom } from '../drain/evict-from.ts';
 import { planDrain, podName } from '../drain/plan-drain.ts';
 import { restartMember, writeMember } from '../etcd/form-cluster.ts';
 import { hasServedEtcd, usesEtcd } from '../etcd/state.ts';
@@ -152,18 +153,7 @@ async function drainNode(node: Node, client: Client, request: RollRequest): Prom
       hint: 'the node takes pods again; without --drain pods run on',
     });
   }
-  if (plan.evict.length === 0) return;
-  const waiting = (pod: string, reason: string): void =>
-    cluster.report({ type: 'progress', phase: cluster.phase, node: name, message: `${pod}: ${reason}` });
-  await node.change(`evict ${plan.evict.length} ${plan.evict.length === 1 ? 'pod' : 'pods'}`, () =>
-    evictPods(plan.evict, {
-      client,
-      clock: cluster.clock,
-      signal: cluster.signal,
-      timeoutMs: request.drainTimeoutMs,
-      waiting,
-    }),
-  );
+  await evictFrom(node, client, plan.evict, request.drainTimeoutMs);
 }
 
 /** Waits until the node is Ready by the word of its new kubelet: one heartbeat from after the restart. */
